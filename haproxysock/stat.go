@@ -1,0 +1,161 @@
+package haproxysock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// A Kind says what a row of "show stat" is about; the values are HAProxy's bits
+// and can be joined. Management Guide, 9.3, "show stat".
+type Kind int
+
+const (
+	Frontends Kind = 1
+	Backends  Kind = 2
+	Servers   Kind = 4
+	Listeners Kind = 8
+	AllKinds  Kind = -1
+)
+
+// rowKind translates the column "type" (0 frontend, 1 backend, 2 server, 3
+// listener).
+func rowKind(n int64) Kind {
+	if n < 0 || n > 3 {
+		return 0
+	}
+	return Kind(1 << n)
+}
+
+// A StatFilter says which rows HAProxy is to send; what is not asked for costs
+// nothing. The zero value asks for all.
+type StatFilter struct {
+	Proxy  string // name of a frontend or backend; empty means all
+	Kinds  Kind   // 0 means all
+	Server int    // the server's number in its backend (column "sid"); 0 means all
+}
+
+func (f StatFilter) command() (string, error) {
+	if f == (StatFilter{}) {
+		return "show stat", nil
+	}
+	proxy, kinds, server := "-1", f.Kinds, "-1"
+	if f.Proxy != "" {
+		if err := checkName(f.Proxy); err != nil {
+			return "", fmt.Errorf("proxy name %q: %w", f.Proxy, err)
+		}
+		proxy = f.Proxy
+	}
+	if kinds == 0 {
+		kinds = AllKinds
+	}
+	if f.Server != 0 {
+		server = fmt.Sprint(f.Server)
+	}
+	// All three or none: with less, HAProxy sends everything.
+	return fmt.Sprintf("show stat %s %d %s", proxy, kinds, server), nil
+}
+
+// ScanStats asks for the rows of filter and calls row for each; the scanner has
+// the fields of columns, in that order. An error of row ends it and comes back.
+// A proxy that does not exist is a *CommandError.
+//
+// Management Guide, 9.3, "show stat".
+func (c *Client) ScanStats(ctx context.Context, filter StatFilter, columns []string, row func(*StatScanner) error) error {
+	command, err := filter.command()
+	if err != nil {
+		return err
+	}
+	return c.ask(ctx, []string{command}, func(a *answer) error {
+		return a.stats(columns, row)
+	})
+}
+
+var errShortRow = errors.New("row too short")
+
+// stats reads one reply as a table of statistics.
+func (a *answer) stats(columns []string, row func(*StatScanner) error) error {
+	header, err := a.head(statHead)
+	if err != nil {
+		return err
+	}
+	s := newStatScanner(header, a.line, columns)
+	for s.Scan() {
+		if err := row(s); err != nil {
+			return err
+		}
+	}
+	switch s.err {
+	case errReplyEnd:
+		return nil
+	case errShortRow:
+		return a.garbled(string(s.row), fmt.Sprintf("a row of %d columns", s.width))
+	}
+	return s.err
+}
+
+// A Status is what HAProxy shows of a server's health and administration in one
+// word or more: "UP", "UP 1/3", "no check", "DOWN", "NOLB", "DRAIN", "MAINT (via
+// b/s)", "MAINT (resolution)", "DRAIN (agent)" and so on.
+//
+// It hides the admin state where the server is down: a draining server that is
+// down shows DOWN.
+//
+// Management Guide, 9.1, "status".
+type Status string
+
+// Word is the status without health counters and reasons: UP, DOWN, NOLB, DRAIN,
+// MAINT or "no check".
+func (s Status) Word() string {
+	if s == "no check" {
+		return string(s)
+	}
+	word, _, _ := strings.Cut(string(s), " ")
+	return word
+}
+
+// Up reports whether the server takes new requests: UP in any stage, or not
+// checked at all.
+func (s Status) Up() bool { return s.Word() == "UP" || s == "no check" }
+
+// A Stat is what one row of "show stat" says of a server, as far as putting it
+// in and out of rotation goes. Counters are of one process: a reload begins anew.
+type Stat struct {
+	Name    ServerName
+	Kind    Kind
+	ID      int // "sid", the server's number in its backend
+	Status  Status
+	Tracked string // "tracked": the server whose checks this one follows, or ""
+	Current int    // "scur": sessions or requests attached now
+	Queued  int    // "qcur": requests queued for this server
+}
+
+var statColumns = []string{"pxname", "svname", "type", "sid", "status", "tracked", "scur", "qcur"}
+
+// stat reads a row scanned with statColumns.
+func (s *StatScanner) stat() Stat {
+	number := func(i int) int {
+		n, _ := s.Int(i)
+		return int(n)
+	}
+	return Stat{
+		Name:    ServerName{Backend: s.Text(0), Server: s.Text(1)},
+		Kind:    rowKind(int64(number(2))),
+		ID:      number(3),
+		Status:  Status(s.Text(4)),
+		Tracked: s.Text(5),
+		Current: number(6),
+		Queued:  number(7),
+	}
+}
+
+// Stats asks for the rows of filter.
+func (c *Client) Stats(ctx context.Context, filter StatFilter) ([]Stat, error) {
+	var rows []Stat
+	err := c.ScanStats(ctx, filter, statColumns, func(s *StatScanner) error {
+		rows = append(rows, s.stat())
+		return nil
+	})
+	return rows, err
+}
