@@ -107,11 +107,16 @@ func (h *HAProxy) Restart() {
 	h.cmd.Stdout, h.cmd.Stderr = &h.log, &h.log
 	h.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	require.NoError(h.t, h.cmd.Start())
-	client := haproxysock.Client{Addr: h.Unix, Timeout: time.Second}
-	Eventually(h.t, "haproxy answers", func() error {
-		_, err := client.Info(context.Background())
-		return err
-	})
+	for _, addr := range []haproxysock.Addr{h.Unix, h.Master} {
+		client := haproxysock.Client{Addr: addr, Timeout: time.Second}
+		Eventually(h.t, "haproxy answers", func() error {
+			if addr.Network == "" {
+				return nil
+			}
+			_, err := client.Info(context.Background())
+			return err
+		})
+	}
 }
 
 // Kill ends HAProxy at once, with its workers, and waits for that. The TCP port
