@@ -22,6 +22,7 @@ type Addr struct {
 
 // String gives the canonical spelling, such as tcp://127.0.0.1:8800,
 // unix:///run/haproxy/admin.sock, abns@name or master+unix:///run/master.sock.
+// [ParseAddr] makes the same Addr of it.
 func (a Addr) String() string { return a.text }
 
 // addrForms is what an error says is wanted.
@@ -47,19 +48,16 @@ func ParseAddr(s string) (Addr, error) {
 }
 
 func parseAddr(s string) (Addr, error) {
-	if scheme, rest, ok := strings.Cut(s, "://"); ok {
-		switch scheme {
-		case "unix":
-			return unixAddr(rest)
-		case "tcp":
-			return tcpAddr(strings.TrimSuffix(rest, "/"), "")
-		}
-		return Addr{}, fmt.Errorf("scheme %q is not known, %s", scheme, addrForms)
-	}
 	if strings.HasPrefix(s, "/") || strings.HasPrefix(s, "./") || strings.HasPrefix(s, "../") {
 		return unixAddr(s)
 	}
-	if family, rest, ok := strings.Cut(s, "@"); ok {
+	if path, ok := strings.CutPrefix(s, "unix://"); ok {
+		return unixAddr(path)
+	}
+	if rest, ok := strings.CutPrefix(s, "tcp://"); ok {
+		return tcpAddr(strings.TrimSuffix(rest, "/"), "")
+	}
+	if family, rest, ok := strings.Cut(s, "@"); ok && !strings.Contains(family, "://") {
 		switch family {
 		case "unix":
 			return unixAddr(rest)
@@ -72,6 +70,9 @@ func parseAddr(s string) (Addr, error) {
 		}
 		return Addr{}, fmt.Errorf("family %q is not known, %s", family+"@", addrForms)
 	}
+	if scheme, _, ok := strings.Cut(s, "://"); ok {
+		return Addr{}, fmt.Errorf("scheme %q is not known, %s", scheme+"://", addrForms)
+	}
 	return tcpAddr(s, "")
 }
 
@@ -81,8 +82,10 @@ func unixAddr(path string) (Addr, error) {
 		return Addr{}, fmt.Errorf("the path is empty, %s", addrForms)
 	case len(path) > maxPath:
 		return Addr{}, fmt.Errorf("the path has %d bytes, a unix socket's at most %d", len(path), maxPath)
-	case strings.ContainsRune(path, 0) || path[0] == '@':
-		return Addr{}, fmt.Errorf("the path begins with %q; for an abstract socket, want abns@name", path[0])
+	case strings.ContainsRune(path, 0):
+		return Addr{}, fmt.Errorf("the path has a NUL in it; for an abstract socket, want abns@name")
+	case path[0] == '@': // abstract to package net
+		return Addr{}, fmt.Errorf("the path begins with '@'; for an abstract socket, want abns@name")
 	}
 	return Addr{Network: "unix", Address: path, text: "unix://" + path}, nil
 }
@@ -108,17 +111,31 @@ func tcpAddr(s, family string) (Addr, error) {
 	if host == "" || host == "*" {
 		return Addr{}, fmt.Errorf("host %q is where HAProxy listens, want the one to connect to, such as 127.0.0.1:%s", host, port)
 	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return Addr{}, fmt.Errorf("port %q: want 1 to 65535", port)
+	}
+	address := net.JoinHostPort(host, strconv.FormatUint(n, 10))
+	a := Addr{Network: "tcp", Address: address, text: "tcp://" + address}
 	if ip, err := netip.ParseAddr(host); err == nil {
 		if (family == "ipv4" && !ip.Is4()) || (family == "ipv6" && !ip.Is6()) {
 			return Addr{}, fmt.Errorf("%s is not an %s address", host, family)
 		}
+		return a, nil
 	}
-	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-		return Addr{}, fmt.Errorf("port %q: want 1 to 65535", port)
+	if i := strings.IndexFunc(host, notInHostname); i >= 0 {
+		return Addr{}, fmt.Errorf("host %q: want a name or an IP address", host)
 	}
-	network := "tcp" + strings.TrimPrefix(family, "ipv")
-	address := net.JoinHostPort(host, port)
-	return Addr{Network: network, Address: address, text: "tcp://" + address}, nil
+	if family != "" { // only of a name does it say more than the address
+		a.Network = "tcp" + strings.TrimPrefix(family, "ipv")
+		a.text = family + "@" + address
+	}
+	return a, nil
+}
+
+func notInHostname(r rune) bool {
+	letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+	return !letter && !strings.ContainsRune("-._", r)
 }
 
 // splitHostPort is net.SplitHostPort, and takes HAProxy's "::1:8800" too: the
@@ -137,13 +154,16 @@ func splitHostPort(s string) (host, port string, err error) {
 	return s[:i], s[i+1:], nil
 }
 
-// maxLine is how long a line may get. Over TCP it has to arrive in one segment
+// longestLine is what every HAProxy can take in one line: tune.bufsize is 16 kB
+// by default, and 2.6 hangs for ever when a command does not fit it.
+const longestLine = 12 << 10
+
+// maxLine is how long a line of several commands may get. Over TCP it has to arrive in one segment
 // and over a unix socket in one read: HAProxy 2.6.12 loses a slot of its CLI for
-// good when a line arrives in three pieces. Since 3.2 a whole line must fit
-// tune.bufsize (16 kB by default).
+// good when a line arrives in three pieces.
 func (a Addr) maxLine() int {
 	if a.Network == "unix" {
-		return 12 << 10
+		return longestLine
 	}
 	return 1400
 }

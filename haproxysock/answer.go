@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ const (
 	bufferSize   = 32 << 10
 	maxReplyLine = 1 << 20 // one row; the longest real ones are a few kB
 	maxText      = 1 << 20 // one message; the longest real one is a usage text of 9 kB
+	maxGot       = 256     // what a ProtocolError keeps
 )
 
 // An answer is what one line of commands brings back: a reply for each of them,
@@ -55,18 +57,25 @@ func (a *answer) release() {
 func (a *answer) command() string { return a.commands[min(a.at, len(a.commands)-1)] }
 
 func (a *answer) garbled(got, want string) error {
+	if len(got) > maxGot {
+		got = strings.Clone(got[:maxGot])
+	}
 	return &ProtocolError{Addr: a.addr, Command: a.command(), Got: got, Want: want}
 }
 
 // refused is about a reply that has been read already.
 func (a *answer) refused(reply string) error {
-	reply = strings.TrimRight(cutSeverity(reply), "\n")
-	return &CommandError{Addr: a.addr, Command: a.commands[a.at-1], Reply: reply}
+	command := a.commands[a.at-1]
+	if strings.HasPrefix(reply, "HTTP/") { // a port, but not an admin socket's
+		return &ProtocolError{Addr: a.addr, Command: command, Got: firstLine(reply), Want: "HAProxy's Runtime API"}
+	}
+	reply = strings.Trim(cutSeverity(reply), "\n")
+	return &CommandError{Addr: a.addr, Command: command, Reply: reply}
 }
 
-// line gives the next line of the reply without its line break, valid until the
-// next call, and errReplyEnd when the reply is over; the next call then begins
-// the next reply.
+// line gives the next line of the reply without its line break ("\n", and "\r\n"
+// where something on the way makes it that), valid until the next call, and
+// errReplyEnd when the reply is over; the next call then begins the next reply.
 func (a *answer) line() ([]byte, error) {
 	line, err := a.r.ReadSlice('\n')
 	if err == bufio.ErrBufferFull {
@@ -79,11 +88,16 @@ func (a *answer) line() ([]byte, error) {
 		return nil, a.garbled(string(line), "lines of at most 1 MiB")
 	case err != nil:
 		return nil, &readError{err}
-	case len(line) == 1:
+	}
+	end := len(line) - 1
+	if end > 0 && line[end-1] == '\r' {
+		end--
+	}
+	if end == 0 {
 		a.at++
 		return nil, errReplyEnd
 	}
-	return line[:len(line)-1], nil
+	return line[:end], nil
 }
 
 func (a *answer) longLine(begun []byte) ([]byte, error) {
@@ -121,13 +135,16 @@ func (a *answer) rest(first []byte) (string, error) {
 		if line, err = a.line(); err == errReplyEnd {
 			return b.String(), nil
 		} else if err != nil {
+			if cut := (*ProtocolError)(nil); errors.As(err, &cut) {
+				err = a.garbled(b.String()+cut.Got, cut.Want)
+			}
 			return "", err
 		}
 	}
 }
 
-// lastText reads the last reply of a connection as a message whose empty line
-// may be missing: before 3.0, "add server" and "del server" leave it out.
+// lastText reads all that is left as one message whose empty line may be
+// missing: before 3.0, "add server" and "del server" leave it out.
 func (a *answer) lastText() (string, error) {
 	all, err := io.ReadAll(io.LimitReader(a.r, maxText+1))
 	switch {
@@ -138,8 +155,8 @@ func (a *answer) lastText() (string, error) {
 	case !bytes.HasSuffix(all, []byte("\n")):
 		return "", a.garbled(string(all), "a reply that ends in a line break; this one was cut off")
 	}
-	a.at++
-	return strings.TrimRight(cutSeverity(string(all)), "\n"), nil
+	a.at = len(a.commands)
+	return strings.TrimRight(string(all), "\n"), nil
 }
 
 // yes reads a reply that is empty for a yes.
@@ -158,7 +175,7 @@ func (a *answer) head(begins string) ([]byte, error) {
 	line, err := a.line()
 	switch {
 	case err == errReplyEnd:
-		return nil, &ProtocolError{Addr: a.addr, Command: command, Want: "a line that begins with " + begins}
+		return nil, &ProtocolError{Addr: a.addr, Command: command, Want: fmt.Sprintf("a line that begins with %q", begins)}
 	case err != nil || bytes.HasPrefix(line, []byte(begins)):
 		return line, err
 	}

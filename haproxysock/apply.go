@@ -47,7 +47,7 @@ func (t Transition) words() []string {
 // A Change is one server and what is to be done with it.
 type Change struct {
 	Server ServerName
-	ID     int // its number, from [ServerState] or [Stat]
+	ID     int // its number, from [ServerState] or [Stat]; 0 asks for the rows of all its backend
 	To     Transition
 }
 
@@ -55,15 +55,17 @@ type Change struct {
 // and before anything else that arrived on this connection.
 type Sight struct {
 	Stat  Stat
-	Found bool  // false: no server has that number, so ID is of another time
+	Found bool  // false: no such server, ID is of another time, or its backend is disabled
 	Err   error // a *CommandError: HAProxy refused the change, and the row tells how it is
 }
 
 // Apply makes the changes in their order and reads every server back, with the
-// name of the process that answered. All of it is one line in one round trip,
-// unless it gets too long for one; then it goes on in the next. The Sights are
-// those of changes, in their order; with an error there are fewer, and what was
-// said of the others may or may not have been heard.
+// name of the process that answered; without changes, that alone. All of it is
+// one line in one round trip, unless it gets too long for one; then it goes on in
+// the next. The Sights are those of changes, in their order; with an error there
+// are fewer, and what was said of the others may or may not have been heard. If
+// one process answers the first part and another one the next, that is
+// [ErrRestarted], with the new Process and no Sights.
 func (c *Client) Apply(ctx context.Context, changes []Change) ([]Sight, Process, error) {
 	var process Process
 	sights := make([]Sight, 0, len(changes))
@@ -92,16 +94,12 @@ func (c *Client) Apply(ctx context.Context, changes []Change) ([]Sight, Process,
 			return sights, process, err
 		}
 		if !first && !process.Same(answered) {
-			return sights, answered, fmt.Errorf("%s: process %d answered, and process %d behind it: %w", c.Addr, process.Pid, answered.Pid, ErrRestarted)
+			return nil, answered, fmt.Errorf("%s: process %d answered, and process %d behind it: %w", c.Addr, process.Pid, answered.Pid, ErrRestarted)
 		}
 		process, changes = answered, changes[n:]
 	}
 	return sights, process, nil
 }
-
-// ErrRestarted says that HAProxy was reloaded between two parts of an exchange,
-// so the first part is forgotten.
-var ErrRestarted = fmt.Errorf("haproxy restarted meanwhile")
 
 // pack makes commands out of as many changes as fit a line, and counts those.
 func (c *Client) pack(changes []Change) (commands []string, n int, err error) {
@@ -154,11 +152,10 @@ func (a *answer) sight(change Change) (Sight, error) {
 			return Sight{}, err
 		}
 	}
-	err := a.stats(statColumns, func(s *StatScanner) error {
-		if row := s.stat(); row.Name == change.Server {
+	err := a.statRows(change.Server.Backend, func(row Stat) {
+		if row.Name == change.Server {
 			sight.Stat, sight.Found = row, true
 		}
-		return nil
 	})
 	if refusal, ok := err.(*CommandError); ok { // the backend is unknown
 		if sight.Err == nil {

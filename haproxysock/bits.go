@@ -12,17 +12,17 @@ import (
 type AdminBits uint32
 
 const (
-	ForcedMaint      AdminBits = 0x01 // FMAINT: maint was asked for
-	InheritedMaint   AdminBits = 0x02 // IMAINT: the tracked server is in maint
-	ConfiguredMaint  AdminBits = 0x04 // CMAINT: "disabled" stands in the configuration; stays set for ever and keeps nothing out
-	ForcedDrain      AdminBits = 0x08 // FDRAIN: drain was asked for
-	InheritedDrain   AdminBits = 0x10 // IDRAIN: the tracked server drains
-	ResolutionMaint  AdminBits = 0x20 // RMAINT: the server's name has no address
-	HostnameChanged  AdminBits = 0x40 // HMAINT: the name was set at run time
-	maintenanceBits            = ForcedMaint | InheritedMaint | ResolutionMaint
-	drainBits                  = ForcedDrain | InheritedDrain
-	knownAdminBits             = maintenanceBits | drainBits | ConfiguredMaint | HostnameChanged
-	adminStateColumn           = "srv_admin_state"
+	ForcedMaint     AdminBits = 0x01 // FMAINT: maint was asked for
+	InheritedMaint  AdminBits = 0x02 // IMAINT: the tracked server is in maint
+	ConfiguredMaint AdminBits = 0x04 // CMAINT: "disabled" stands in the configuration; stays set for ever and keeps nothing out
+	ForcedDrain     AdminBits = 0x08 // FDRAIN: drain was asked for
+	InheritedDrain  AdminBits = 0x10 // IDRAIN: the tracked server drains
+	ResolutionMaint AdminBits = 0x20 // RMAINT: the server's name has no address
+	HostnameChanged AdminBits = 0x40 // FQDN_CHANGED, once HMAINT: the name was set at run time; keeps nothing out
+
+	maintenanceBits = ForcedMaint | InheritedMaint | ResolutionMaint
+	drainBits       = ForcedDrain | InheritedDrain
+	knownAdminBits  = maintenanceBits | drainBits | ConfiguredMaint | HostnameChanged
 )
 
 // InMaint reports whether anything keeps the server in maintenance.

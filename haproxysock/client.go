@@ -17,8 +17,8 @@ type Client struct {
 	Timeout time.Duration // of one call with its dialing; 0 means 10 s
 }
 
-// defaultTimeout is as long as ten idle connections keep an eleventh waiting
-// ("stats timeout", 10 s).
+// defaultTimeout is as long as HAProxy bears with an idle client ("stats
+// timeout"), and with it everybody who waits for that client's slot.
 const defaultTimeout = 10 * time.Second
 
 // past is a deadline that ends every read and write at once.
@@ -34,6 +34,10 @@ func (c *Client) ask(ctx context.Context, commands []string, read func(*answer) 
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 
+	line := c.line(commands)
+	if len(line) > longestLine {
+		return fmt.Errorf("%s: %.40q and so on: %d bytes, want at most %d in a line", c.Addr, commands[0], len(line), longestLine)
+	}
 	conn, err := c.dial(ctx)
 	if err != nil {
 		return c.unanswered(ctx, commands[0], err)
@@ -41,7 +45,7 @@ func (c *Client) ask(ctx context.Context, commands []string, read func(*answer) 
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(past) })()
 
-	if err := c.send(conn, commands); err != nil {
+	if err := c.send(conn, line); err != nil {
 		return c.unanswered(ctx, commands[0], err)
 	}
 	a := newAnswer(conn, c.Addr.String(), commands)
@@ -75,8 +79,8 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 
 // send writes the line. The master CLI keeps its connection open after a reply,
 // so there we close our side: that is answered with the rest and an end.
-func (c *Client) send(conn net.Conn, commands []string) error {
-	if _, err := conn.Write(c.line(commands)); err != nil {
+func (c *Client) send(conn net.Conn, line []byte) error {
+	if _, err := conn.Write(line); err != nil {
 		return err
 	}
 	if half, ok := conn.(interface{ CloseWrite() error }); ok && c.Addr.Master {
@@ -121,9 +125,13 @@ func (c *Client) do(ctx context.Context, command string) (string, error) {
 	return reply, err
 }
 
-// obey asks one command that answers yes with an empty message, and no with a
-// text.
-func (c *Client) obey(ctx context.Context, command string) error {
+// obeyAbout asks a command about one server that answers yes with an empty
+// message, and no with a text.
+func (c *Client) obeyAbout(ctx context.Context, srv ServerName, before, after string) error {
+	command, err := about(srv, before, after)
+	if err != nil {
+		return err
+	}
 	return c.ask(ctx, []string{command}, (*answer).yes)
 }
 

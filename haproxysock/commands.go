@@ -86,7 +86,8 @@ func (c *Client) SetServerAddr(ctx context.Context, srv ServerName, ip netip.Add
 			return nil
 		})
 		if err == nil && !moved || errors.Is(err, ErrNoBackend) {
-			err = &CommandError{Addr: c.Addr.String(), Command: command, Reply: said}
+			a.at = 1
+			err = a.refused(said)
 		}
 		return err
 	})
@@ -140,13 +141,16 @@ func (c *Client) AddServer(ctx context.Context, srv ServerName, address netip.Ad
 	if !address.IsValid() || address.Port() == 0 || address.Addr().Zone() != "" {
 		return fmt.Errorf("server %s: address %q: want IP:port", srv, address)
 	}
+	if err := srv.Validate(); err != nil {
+		return fmt.Errorf("server name %q: %w", srv, err)
+	}
 	for _, o := range options {
-		if strings.ContainsFunc(o, func(r rune) bool { return r <= ' ' || r == ';' || r == '\\' || r == 0x7f }) || o == "" || strings.HasPrefix(o, "<<") {
+		if o == "" || strings.HasPrefix(o, "<<") || strings.ContainsFunc(o, breaksWord) {
 			return fmt.Errorf("server %s: option %q: want one word without blanks, ';', '\\' or control characters", srv, o)
 		}
 	}
-	if err := srv.Validate(); err != nil {
-		return fmt.Errorf("server name %q: %w", srv, err)
+	if most := maxWords - len(strings.Fields("add server NAME ADDRESS")); len(options) > most {
+		return fmt.Errorf("server %s: %d options: want at most %d", srv, len(options), most)
 	}
 	serves := false
 	err := c.ScanStats(ctx, StatFilter{Proxy: srv.Backend, Kinds: Backends}, []string{"type"}, func(*StatScanner) error {
@@ -163,6 +167,13 @@ func (c *Client) AddServer(ctx context.Context, srv ServerName, address netip.Ad
 	return c.changeServers(ctx, srv, "add server", after, "New server registered.")
 }
 
+// maxWords is how many words a command may have. Until 3.1 HAProxy drops the
+// others without a word.
+const maxWords = 64
+
+// breaksWord tells what would end a word or a command inside of an option.
+func breaksWord(r rune) bool { return r <= ' ' || r == ';' || r == '\\' || r == 0x7f }
+
 // changeServers sends one command whose yes is the text done, alone on its
 // connection, because old versions leave out the empty line behind the reply.
 func (c *Client) changeServers(ctx context.Context, srv ServerName, before, after, done string) error {
@@ -170,39 +181,29 @@ func (c *Client) changeServers(ctx context.Context, srv ServerName, before, afte
 	if err != nil {
 		return err
 	}
-	send := func(commands ...string) (reply string, err error) {
-		err = c.ask(ctx, commands, func(a *answer) (err error) {
-			reply, err = a.lastText()
+	read := func(a *answer) error {
+		reply, err := a.lastText()
+		if err != nil {
 			return err
-		})
-		return reply, err
+		}
+		last := reply[strings.LastIndexByte(reply, '\n')+1:] // warnings may stand above
+		if cutSeverity(last) == done {
+			return nil
+		}
+		return a.refused(strings.TrimLeft(reply, "\n"))
 	}
-	reply, err := send(command)
-	if err == nil && strings.Contains(reply, "restricted to experimental mode") { // 2.4 and 2.5
-		reply, err = send("experimental-mode on", command)
+	err = c.ask(ctx, []string{command}, read)
+	if refusal := (*CommandError)(nil); errors.As(err, &refusal) && strings.Contains(refusal.Reply, "experimental mode") { // 2.4 and 2.5
+		err = c.ask(ctx, []string{"experimental-mode on", command}, read)
 	}
-	if err != nil {
-		return err
-	}
-	if reply != done && !strings.HasSuffix(reply, "\n"+done) { // warnings may stand above
-		return &CommandError{Addr: c.Addr.String(), Command: command, Reply: strings.TrimLeft(reply, "\n")}
-	}
-	return nil
-}
-
-func (c *Client) obeyAbout(ctx context.Context, srv ServerName, before, after string) error {
-	command, err := about(srv, before, after)
-	if err != nil {
-		return err
-	}
-	return c.obey(ctx, command)
+	return err
 }
 
 // Version is what "show version" says, such as 2.6.12-1+deb12u4. Before 2.6,
 // which has no such command, it is taken from "show info".
 func (c *Client) Version(ctx context.Context) (string, error) {
 	version, err := c.do(ctx, "show version")
-	if err == nil && (strings.Contains(version, "\n") || version == "") { // a usage text
+	if err == nil && strings.Contains(version, "\n") { // a usage text
 		var info Info
 		info, err = c.Info(ctx)
 		version = info.Version
@@ -213,5 +214,13 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 // Level is what the socket lets us do: "user", "operator" or "admin"; only the
 // last one can change a server. Management Guide, 9.3, "show cli level".
 func (c *Client) Level(ctx context.Context) (string, error) {
-	return c.do(ctx, "show cli level")
+	level, err := c.do(ctx, "show cli level")
+	if err != nil {
+		return "", err
+	}
+	switch level {
+	case "user", "operator", "admin":
+		return level, nil
+	}
+	return "", &ProtocolError{Addr: c.Addr.String(), Command: "show cli level", Got: firstLine(level), Want: "user, operator or admin"}
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
+	"syscall"
 )
 
 // A CommandError is HAProxy's refusal of a command, in its own words.
@@ -18,6 +20,10 @@ type CommandError struct {
 func (e *CommandError) Error() string {
 	return fmt.Sprintf("%s: %q refused: %s", e.Addr, e.Command, firstLine(e.Reply))
 }
+
+// ErrRestarted says that HAProxy was reloaded or restarted between two parts of
+// an exchange, so that what was said in the first part is forgotten.
+var ErrRestarted = errors.New("haproxy restarted meanwhile")
 
 // ErrNoServer, ErrNoBackend, ErrDenied and ErrDisabled are refusals that callers
 // tell apart, for errors.Is on a *CommandError.
@@ -64,9 +70,17 @@ func (e *ProtocolError) Error() string {
 
 // unanswered tells that c was not reached or fell silent over command.
 func (c *Client) unanswered(ctx context.Context, command string, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
+	cause := context.Cause(ctx)
+	if cause == nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		cause = context.DeadlineExceeded // dialing keeps its own clock, which may be ahead
+	}
+	switch {
+	case cause != nil && errors.Is(err, syscall.EAGAIN):
+		err = fmt.Errorf("%w, and other clients held all of its connections", cause)
+	case cause != nil:
 		err = cause
-	} else if op := (*net.OpError)(nil); errors.As(err, &op) && op.Err != nil {
+	}
+	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Err != nil {
 		err = op.Err // the rest of an OpError says the address once more
 	}
 	return fmt.Errorf("%s: %q unanswered: %w", c.Addr, command, err)

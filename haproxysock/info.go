@@ -55,13 +55,16 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 			info.Fields[string(name)] = string(value)
 		})
 	})
+	if err != nil {
+		return Info{}, err
+	}
 	info.Name = info.Fields["Name"]
 	info.Version = info.Fields["Version"]
 	info.Node = unquote(info.Fields["node"])
 	info.Description = unquote(info.Fields["description"])
 	seconds, _ := strconv.Atoi(info.Fields["Uptime_sec"])
 	info.Uptime = time.Duration(seconds) * time.Second
-	return info, err
+	return info, nil
 }
 
 const infoHead = "Name: "
@@ -69,6 +72,7 @@ const infoHead = "Name: "
 // info reads one reply as "show info": p is filled in, and each, which may be
 // nil, sees every field.
 func (a *answer) info(p *Process, each func(name, value []byte)) error {
+	command := a.command()
 	line, err := a.head(infoHead)
 	uptime := int64(-1)
 	for ; err == nil; line, err = a.line() {
@@ -98,7 +102,7 @@ func (a *answer) info(p *Process, each func(name, value []byte)) error {
 		return err
 	}
 	if p.Pid == 0 {
-		return a.garbled("", "a Pid")
+		return &ProtocolError{Addr: a.addr, Command: command, Want: "a line that says Pid"}
 	}
 	if !p.Exact && uptime >= 0 {
 		p.Started = time.Now().Add(-time.Duration(uptime) * time.Second).Truncate(time.Second)

@@ -1,6 +1,7 @@
 package haproxysock
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ func rowKind(n int64) Kind {
 }
 
 // A StatFilter says which rows HAProxy is to send; what is not asked for costs
-// nothing. The zero value asks for all.
+// nothing. The zero value asks for all rows.
 type StatFilter struct {
 	Proxy  string // name of a frontend or backend; empty means all
 	Kinds  Kind   // 0 means all
@@ -68,31 +69,46 @@ func (c *Client) ScanStats(ctx context.Context, filter StatFilter, columns []str
 		return err
 	}
 	return c.ask(ctx, []string{command}, func(a *answer) error {
-		return a.stats(columns, row)
+		return a.stats(filter.Proxy, columns, row)
 	})
 }
 
 var errShortRow = errors.New("row too short")
 
-// stats reads one reply as a table of statistics.
-func (a *answer) stats(columns []string, row func(*StatScanner) error) error {
+// stats reads one reply as a table of statistics, of one proxy or of all where
+// proxy is empty.
+func (a *answer) stats(proxy string, columns []string, row func(*StatScanner) error) error {
 	header, err := a.head(statHead)
 	if err != nil {
 		return err
 	}
 	s := newStatScanner(header, a.line, columns)
+	return a.statTable(s, proxy, row)
+}
+
+// statTable goes through the rows of s. HAProxy takes a name that no proxy has
+// for a number where it can, "5xx" for 5 and "-1" for all, and tells of others
+// than we asked for; to us that proxy is then as unknown as any.
+func (a *answer) statTable(s *StatScanner, proxy string, row func(*StatScanner) error) error {
+	begins, others := []byte(proxy+","), false
 	for s.Scan() {
+		if proxy != "" && !bytes.HasPrefix(s.row, begins) {
+			others = true
+			continue
+		}
 		if err := row(s); err != nil {
 			return err
 		}
 	}
-	switch s.err {
-	case errReplyEnd:
-		return nil
-	case errShortRow:
+	switch {
+	case s.err == errShortRow:
 		return a.garbled(string(s.row), fmt.Sprintf("a row of %d columns", s.width))
+	case s.err != errReplyEnd:
+		return s.err
+	case others:
+		return a.refused("No such proxy.")
 	}
-	return s.err
+	return nil
 }
 
 // A Status is what HAProxy shows of a server's health and administration in one
@@ -133,6 +149,23 @@ type Stat struct {
 
 var statColumns = []string{"pxname", "svname", "type", "sid", "status", "tracked", "scur", "qcur"}
 
+// statRows reads one reply as a table of statistics of proxy. A table without
+// one of the columns would tell of servers that have no sessions, and worse.
+func (a *answer) statRows(proxy string, each func(Stat)) error {
+	header, err := a.head(statHead)
+	if err != nil {
+		return err
+	}
+	s := newStatScanner(header, a.line, statColumns)
+	if missing := s.missing(); missing != "" {
+		return a.garbled(string(header), "a column "+missing)
+	}
+	return a.statTable(s, proxy, func(s *StatScanner) error {
+		each(s.stat())
+		return nil
+	})
+}
+
 // stat reads a row scanned with statColumns.
 func (s *StatScanner) stat() Stat {
 	number := func(i int) int {
@@ -152,10 +185,13 @@ func (s *StatScanner) stat() Stat {
 
 // Stats asks for the rows of filter.
 func (c *Client) Stats(ctx context.Context, filter StatFilter) ([]Stat, error) {
+	command, err := filter.command()
+	if err != nil {
+		return nil, err
+	}
 	var rows []Stat
-	err := c.ScanStats(ctx, filter, statColumns, func(s *StatScanner) error {
-		rows = append(rows, s.stat())
-		return nil
+	err = c.ask(ctx, []string{command}, func(a *answer) error {
+		return a.statRows(filter.Proxy, func(row Stat) { rows = append(rows, row) })
 	})
 	return rows, err
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
-	"strings"
 )
 
 // A StatScanner goes through the rows of "show stat" and keeps none of them: a
@@ -19,32 +18,64 @@ import (
 type StatScanner struct {
 	next    func() ([]byte, error) // the next line, without its line break
 	wanted  []string
-	order   []int // wanted columns as the table has them, ascending
-	slot    []int // for each of order, which of wanted it is; two may share a column
-	fields  [][]byte
-	width   int
-	row     []byte
-	decoded []byte // a row that has quotes, without them
+	columns []span // of each of wanted
+	width   int    // of the table
+	stops   []int  // which commas of a row to find, counted from 1, ascending
+	pos     []int  // where they are, behind a first one in front of the row
+	row     []byte // as it came
+	text    []byte // what pos is about: row, or decoded
+	decoded []byte // row without its quotes
 	err     error
 }
+
+// A span is a column: what lies between two of pos. The zero span is a column
+// that the table does not have.
+type span struct{ begin, end int }
 
 const statHead = "# pxname,svname,"
 
 // newStatScanner reads the header line and looks for the columns by name. A
-// column the table does not have has empty fields.
+// column the table does not have has empty fields. Of two columns with one name,
+// such as "-", the first one counts.
 func newStatScanner(header []byte, next func() ([]byte, error), columns []string) *StatScanner {
-	s := &StatScanner{next: next, wanted: columns, fields: make([][]byte, len(columns))}
-	names := strings.Split(strings.TrimPrefix(strings.TrimRight(string(header), "\r"), "# "), ",")
-	s.width = len(names) - 1 // a comma stands behind the last name too
-	for at, name := range names[:s.width] {
-		for slot, column := range columns {
-			if column == name && !slices.Contains(s.slot, slot) {
-				s.order = append(s.order, at)
-				s.slot = append(s.slot, slot)
+	s := &StatScanner{next: next, wanted: columns, columns: make([]span, len(columns))}
+	s.stops = make([]int, 0, 2*len(columns))
+	names := bytes.TrimSuffix(bytes.TrimPrefix(header, []byte("# ")), []byte(","))
+	for more := true; more; s.width++ {
+		var name []byte
+		name, names, more = bytes.Cut(names, []byte(","))
+		for i, column := range columns {
+			if string(name) == column && s.columns[i].end == 0 {
+				s.columns[i] = span{s.stopAt(s.width), s.stopAt(s.width + 1)}
 			}
 		}
 	}
+	s.pos = make([]int, len(s.stops)+1)
+	s.pos[0] = -1
 	return s
+}
+
+// stopAt gives the place in pos of the n-th comma. Commas are asked for in
+// ascending order.
+func (s *StatScanner) stopAt(n int) int {
+	if n == 0 {
+		return 0
+	}
+	if i := slices.Index(s.stops, n); i >= 0 {
+		return i + 1
+	}
+	s.stops = append(s.stops, n)
+	return len(s.stops)
+}
+
+// missing names a column that was wanted and is not in the table, or none.
+func (s *StatScanner) missing() string {
+	for i, c := range s.columns {
+		if c.end == 0 {
+			return s.wanted[i]
+		}
+	}
+	return ""
 }
 
 // Scan reads the next row, and says whether there was one.
@@ -57,105 +88,100 @@ func (s *StatScanner) Scan() bool {
 		s.err = err
 		return false
 	}
-	s.row = row
-	if bytes.IndexByte(row, '"') >= 0 {
-		return s.scanQuoted(row)
+	s.row, s.text = row, row
+	found := 0
+	if bytes.IndexByte(row, '"') < 0 {
+		found = findCommas(row, s.stops, s.pos[1:])
+	} else {
+		s.decoded, found = unquoteRow(s.decoded[:0], row, s.stops, s.pos[1:])
+		s.text = s.decoded
 	}
-	pos, column := 0, 0
-	for i, at := range s.order {
-		if skip := at - column; skip > 0 {
-			n := afterCommas(row[pos:], skip)
-			if n < 0 {
-				return s.tooShort()
-			}
-			pos, column = pos+n, at
-		}
-		n := bytes.IndexByte(row[pos:], ',')
-		if n < 0 {
-			return s.tooShort()
-		}
-		s.fields[s.slot[i]] = row[pos : pos+n : pos+n]
+	if found < len(s.stops) {
+		s.err = errShortRow
+		return false
 	}
 	return true
 }
 
-func (s *StatScanner) tooShort() bool {
-	s.err = errShortRow
-	return false
-}
-
-// afterCommas gives the index behind the n-th comma of b, or -1, looking at
-// eight bytes at a time.
-func afterCommas(b []byte, n int) int {
+// findCommas puts into pos where those commas of row are that stops names,
+// counted from 1 and ascending, and returns how many of them there are. It looks
+// at eight bytes at a time.
+func findCommas(row []byte, stops, pos []int) int {
 	const (
 		low7   = 0x7f7f7f7f7f7f7f7f
 		commas = 0x2c2c2c2c2c2c2c2c
 	)
-	i := 0
-	for ; i+8 <= len(b); i += 8 {
-		x := binary.LittleEndian.Uint64(b[i:]) ^ commas
-		found := ^((x&low7 + low7) | x | low7) // the high bit of each byte that is a comma
-		count := bits.OnesCount64(found)
-		if count < n {
-			n -= count
+	pos = pos[:len(stops)]
+	found, seen, i := 0, 0, 0
+	for ; i+8 <= len(row) && found < len(stops); i += 8 {
+		x := binary.LittleEndian.Uint64(row[i:]) ^ commas
+		hits := ^((x&low7 + low7) | x | low7) // the high bit of each byte that is a comma
+		here := seen + bits.OnesCount64(hits)
+		for found < len(stops) && stops[found] <= here {
+			for seen++; seen < stops[found]; seen++ {
+				hits &= hits - 1
+			}
+			pos[found] = i + bits.TrailingZeros64(hits)/8
+			hits &= hits - 1
+			found++
+		}
+		seen = here
+	}
+	for ; i < len(row) && found < len(stops); i++ {
+		if row[i] != ',' {
 			continue
 		}
-		for ; n > 1; n-- {
-			found &= found - 1
-		}
-		return i + bits.TrailingZeros64(found)/8 + 1
-	}
-	for ; i < len(b); i++ {
-		if b[i] == ',' {
-			if n--; n == 0 {
-				return i + 1
-			}
+		if seen++; seen == stops[found] {
+			pos[found] = i
+			found++
 		}
 	}
-	return -1
+	return found
 }
 
-// scanQuoted reads a row in which a field is quoted: it may hold commas, and
-// doubled quotes stand for one. RFC 4180 without line breaks.
-func (s *StatScanner) scanQuoted(row []byte) bool {
-	s.decoded = s.decoded[:0]
-	ends := make([]int, 0, s.width)
-	for quoted, i := false, 0; i < len(row); i++ {
-		switch c := row[i]; {
+// unquoteRow appends to text a row in which fields are quoted, without the
+// quotes: such a field may hold commas, and a doubled quote stands for one. As
+// findCommas does, it tells where in text those commas are that end a field.
+//
+// RFC 4180, without line breaks.
+func unquoteRow(text, row []byte, stops, pos []int) ([]byte, int) {
+	found, seen, quoted := 0, 0, false
+	for i := 0; i < len(row); i++ {
+		c := row[i]
+		switch {
 		case c == '"' && quoted && i+1 < len(row) && row[i+1] == '"':
-			s.decoded = append(s.decoded, '"')
 			i++
 		case c == '"':
 			quoted = !quoted
+			continue
 		case c == ',' && !quoted:
-			ends = append(ends, len(s.decoded))
-		default:
-			s.decoded = append(s.decoded, c)
+			if seen++; found < len(stops) && seen == stops[found] {
+				pos[found] = len(text)
+				found++
+			}
 		}
+		text = append(text, c)
 	}
-	for i, at := range s.order {
-		if at >= len(ends) {
-			return s.tooShort()
-		}
-		begin := 0
-		if at > 0 {
-			begin = ends[at-1]
-		}
-		s.fields[s.slot[i]] = s.decoded[begin:ends[at]:ends[at]]
-	}
-	return true
+	return text, found
 }
 
 // Bytes is the field of the i-th wanted column, empty if HAProxy has nothing to
 // say there. It is valid until the next Scan.
-func (s *StatScanner) Bytes(i int) []byte { return s.fields[i] }
+func (s *StatScanner) Bytes(i int) []byte {
+	c := s.columns[i]
+	if c.end == 0 {
+		return nil
+	}
+	begin, end := s.pos[c.begin]+1, s.pos[c.end]
+	return s.text[begin:end:end]
+}
 
 // Text is a copy of the field of the i-th wanted column.
-func (s *StatScanner) Text(i int) string { return string(s.fields[i]) }
+func (s *StatScanner) Text(i int) string { return string(s.Bytes(i)) }
 
 // Int is the field of the i-th wanted column as a number, and false if it is
 // empty or not one.
-func (s *StatScanner) Int(i int) (int64, bool) { return parseInt(s.fields[i]) }
+func (s *StatScanner) Int(i int) (int64, bool) { return parseInt(s.Bytes(i)) }
 
 // parseInt is strconv.ParseInt for bytes, base 10, without an allocation.
 func parseInt(b []byte) (int64, bool) {

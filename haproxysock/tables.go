@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 )
 
@@ -45,9 +44,19 @@ func (r tableRow) text(column string) string {
 	return string(r.fields[i])
 }
 
+// int is 0 where the column or the number is missing.
 func (r tableRow) int(column string) int {
-	n, _ := strconv.Atoi(r.text(column))
+	n, _ := r.number(column)
 	return n
+}
+
+func (r tableRow) number(column string) (int, bool) {
+	i, ok := r.columns[column]
+	if !ok || i >= len(r.fields) {
+		return 0, false
+	}
+	n, ok := parseInt(r.fields[i])
+	return int(n), ok
 }
 
 // columnsOf reads a table's header line. The "#" stands alone or leads the
@@ -60,6 +69,13 @@ func columnsOf(header []byte) map[string]int {
 	return columns
 }
 
+// The columns that a server's state is told by. A table without them, or with
+// something else in them, would tell of servers that are ready.
+const (
+	adminStateColumn = "srv_admin_state"
+	opStateColumn    = "srv_op_state"
+)
+
 // serverStates reads one reply as the table of "show servers state".
 func (a *answer) serverStates(each func(*ServerState) error) error {
 	if _, err := a.head("1"); err != nil { // the format's version
@@ -70,10 +86,13 @@ func (a *answer) serverStates(each func(*ServerState) error) error {
 		return err
 	}
 	columns := columnsOf(header)
-	if _, ok := columns[adminStateColumn]; !ok {
-		return a.garbled(string(header), "a column "+adminStateColumn)
+	for _, needed := range []string{"be_name", "srv_name", opStateColumn, adminStateColumn} {
+		if _, ok := columns[needed]; !ok {
+			return a.garbled(string(header), "a column "+needed)
+		}
 	}
 	fields := make([][]byte, 0, 32)
+	var s ServerState
 	for {
 		line, err := a.line()
 		if err == errReplyEnd {
@@ -87,14 +106,19 @@ func (a *answer) serverStates(each func(*ServerState) error) error {
 			return a.garbled(string(line), fmt.Sprintf("%d columns", len(columns)))
 		}
 		r := tableRow{columns, fields}
-		s := ServerState{
+		op, ok := r.number(opStateColumn)
+		admin, ok2 := r.number(adminStateColumn)
+		if !ok || !ok2 {
+			return a.garbled(string(line), "numbers in "+opStateColumn+" and "+adminStateColumn)
+		}
+		s = ServerState{
 			Name:          ServerName{Backend: r.text("be_name"), Server: r.text("srv_name")},
 			ID:            r.int("srv_id"),
 			Addr:          r.text("srv_addr"),
 			Port:          r.int("srv_port"),
 			FQDN:          r.text("srv_fqdn"),
-			Op:            OpState(r.int("srv_op_state")),
-			Admin:         AdminBits(r.int(adminStateColumn)),
+			Op:            OpState(op),
+			Admin:         AdminBits(admin),
 			Weight:        r.int("srv_uweight"),
 			InitialWeight: r.int("srv_iweight"),
 			SinceChange:   r.int("srv_time_since_last_change"),
