@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/supervisor-haproxy/supervisor-haproxy/cluster"
+	"github.com/supervisor-haproxy/supervisor-haproxy/haproxysock"
+	"github.com/supervisor-haproxy/supervisor-haproxy/listener"
+	"github.com/supervisor-haproxy/supervisor-haproxy/reconcile"
+)
+
+type listenCmd struct {
+	Member     []string      `short:"m" placeholder:"SOCKET" env:"SUPERVISOR_HAPROXY_MEMBERS" help:"Admin socket of a HAProxy; repeated for several. SOCKETs can stand before the mappings too."`
+	AckTimeout time.Duration `default:"2s" help:"How long an event's answer may wait until every HAProxy is seen as wished. What takes longer is done behind it."`
+	Poll       time.Duration `default:"1s" help:"How often to look at every HAProxy, to notice a reload or a restart."`
+	Args       []string      `arg:"" optional:"" name:"socket-or-mapping" help:"Admin sockets and PROGRAM:BACKEND/SERVER mappings."`
+
+	members []cluster.Member
+	specs   []listener.Spec
+}
+
+// Help is shown by listen --help.
+func (l *listenCmd) Help() string {
+	return `SOCKET is unix:///path, a path, tcp://host:port, host:port, one of HAProxy's own spellings (unix@, ipv4@, ipv6@, abns@), or master+ and one of these for a master CLI.
+
+A mapping is program:backend/server, group:program=backend/server, or a pattern such as web:*=app/{name} or web:*=app/web{num}, where {name} is the process's name and {num} the number at its end.
+
+Examples, as command= of an [eventlistener:x] section with events=PROCESS_STATE:
+
+  supervisor-haproxy tcp://localhost:8800 instance1:plone01/plone0101 instance2:plone01/plone0102
+  supervisor-haproxy listen -m unix:///run/haproxy1.sock -m unix:///run/haproxy2.sock 'web:*=app/{name}'`
+}
+
+// Validate reads the arguments, before anything is written to supervisord.
+func (l *listenCmd) Validate() error {
+	sockets := slices.Clone(l.Member)
+	var mappings []string
+	for _, arg := range l.Args {
+		if isSocket(arg) {
+			sockets = append(sockets, arg)
+		} else {
+			mappings = append(mappings, arg)
+		}
+	}
+	for i, socket := range sockets {
+		addr, err := haproxysock.ParseAddr(socket)
+		if err != nil {
+			return err
+		}
+		if slices.Index(sockets, socket) < i {
+			return fmt.Errorf("address %q is there twice", socket)
+		}
+		l.members = append(l.members, &cluster.Socket{Client: haproxysock.Client{Addr: addr}})
+	}
+	var err error
+	l.specs, err = listener.ParseMapping(mappings)
+	switch {
+	case err != nil:
+		return err
+	case len(l.members) == 0:
+		return errors.New("no HAProxy is named, want its admin socket, such as tcp://localhost:8800 or unix:///run/haproxy/admin.sock")
+	case len(l.specs) == 0:
+		return errors.New("no program is named, want mappings such as instance1:plone01/plone0101")
+	}
+	return nil
+}
+
+// isSocket tells an address from a mapping: a mapping has a "/" in its middle,
+// and an address does not, or begins as a path or with a scheme or family.
+func isSocket(arg string) bool {
+	if arg == "None" {
+		return false
+	}
+	head, _, family := strings.Cut(strings.TrimPrefix(arg, "master+"), "@")
+	return !strings.Contains(arg, "/") || strings.Contains(arg, "://") ||
+		strings.HasPrefix(arg, "/") || strings.HasPrefix(arg, ".") || strings.HasPrefix(arg, "master+") ||
+		family && slices.Contains([]string{"unix", "ipv4", "ipv6", "abns", "abnsz", "fd", "sockpair"}, head)
+}
+
+// Run answers supervisord until it ends or ctx does.
+func (l *listenCmd) Run(ctx context.Context, log *slog.Logger) error {
+	events, answers, err := claimStdio(ctx)
+	if err != nil {
+		return err
+	}
+	defer events.restore()
+
+	rec := reconcile.New(l.members...)
+	rec.Timeout, rec.Poll, rec.Log = l.AckTimeout, l.Poll, log
+	// The wishes outlast ctx: the event in hand is finished first.
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 1)
+	go func() { done <- rec.Run(background) }()
+
+	err = (&listener.Listener{
+		Conn:       listener.NewConn(events, answers),
+		Specs:      l.specs,
+		Reconciler: rec,
+		AckTimeout: l.AckTimeout,
+		Log:        log,
+	}).Run(ctx)
+	stop()
+	return errors.Join(err, <-done)
+}

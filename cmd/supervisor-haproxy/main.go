@@ -1,0 +1,72 @@
+// Supervisor-haproxy keeps HAProxy's servers in step with the programs that
+// supervisord runs behind them.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the linker for a release.
+var version = ""
+
+// exitError is the exit code of whatever ended with an error; kong's for wrong
+// usage is 80.
+const exitError = 1
+
+type cli struct {
+	LogFormat string           `enum:"text,json" default:"text" help:"How log lines on stderr look: ${enum}."`
+	LogLevel  slog.Level       `default:"info" help:"What is logged: debug, info, warn or error."`
+	Version   kong.VersionFlag `env:"-" help:"Show the version."`
+
+	Listen listenCmd `cmd:"" default:"withargs" help:"Be a supervisord event listener: take servers out of rotation and put them back as their programs stop and start."`
+}
+
+func main() {
+	var c cli
+	k := kong.Must(&c,
+		kong.Name("supervisor-haproxy"),
+		kong.Description("Keeps HAProxy's servers in step with the programs that supervisord runs behind them.\n\n"+
+			"Each flag can be set by the environment too: SUPERVISOR_HAPROXY_ and its name in capitals."),
+		kong.DefaultEnvars("SUPERVISOR_HAPROXY"),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Vars{"version": versionText()},
+	)
+	parsed, err := k.Parse(os.Args[1:])
+	k.FatalIfErrorf(err)
+
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	context.AfterFunc(ctx, stop) // a second signal kills
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	parsed.Bind(c.logger())
+	if err := parsed.Run(); err != nil {
+		fmt.Fprintf(os.Stderr, "supervisor-haproxy: %v\n", err)
+		os.Exit(exitError)
+	}
+}
+
+// logger writes to stderr: stdout belongs to the event protocol.
+func (c *cli) logger() *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}
+
+func versionText() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

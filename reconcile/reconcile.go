@@ -1,0 +1,137 @@
+package reconcile
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/supervisor-haproxy/supervisor-haproxy/cluster"
+	"github.com/supervisor-haproxy/supervisor-haproxy/haproxysock"
+)
+
+// A Reconciler carries wishes out on all members and keeps them carried out.
+// [New] makes one; nothing happens before [Reconciler.Run].
+type Reconciler struct {
+	Timeout time.Duration // of one exchange with a member; 0 means 2 s
+	Poll    time.Duration // between two looks at a member; 0 means 1 s
+	Log     *slog.Logger  // nil discards
+
+	mu      sync.Mutex
+	wishes  map[haproxysock.ServerName]*Wish
+	members []*member
+}
+
+const (
+	defaultTimeout = 2 * time.Second
+	defaultPoll    = time.Second
+)
+
+// New makes a Reconciler of members.
+func New(members ...cluster.Member) *Reconciler {
+	r := &Reconciler{wishes: map[haproxysock.ServerName]*Wish{}}
+	for _, m := range members {
+		r.members = append(r.members, newMember(r, m))
+	}
+	return r
+}
+
+// Run keeps up with all members until ctx ends, and returns nil then. Wishes
+// that were not fulfilled until then are told in the log.
+func (r *Reconciler) Run(ctx context.Context) error {
+	if r.Timeout == 0 {
+		r.Timeout = defaultTimeout
+	}
+	if r.Poll == 0 {
+		r.Poll = defaultPoll
+	}
+	if r.Log == nil {
+		r.Log = slog.New(slog.DiscardHandler)
+	}
+	var loops sync.WaitGroup
+	for _, m := range r.members {
+		loops.Go(func() { m.run(ctx) })
+	}
+	loops.Wait()
+	for _, p := range r.Pending() {
+		r.Log.Warn("left undone", "server", p.Wish.Server, "state", p.Wish.State, "member", p.Member, "err", p.Err)
+	}
+	return nil
+}
+
+// Watch has servers looked at from now on, before anything is wished of them, so
+// that what is wrong with them is known early and the first wish is quick.
+func (r *Reconciler) Watch(servers ...haproxysock.ServerName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, m := range r.members {
+		for _, name := range servers {
+			m.entry(name)
+		}
+		m.notify()
+	}
+}
+
+// Wish records what servers should be, in place of what was wished of them
+// before, and has all members told at once. Taking out only tightens: a drain of
+// a server that is wished to be in maint leaves it there.
+func (r *Reconciler) Wish(wishes ...Wish) *Ticket {
+	t := &Ticket{r: r, open: map[*entry]bool{}, done: make(chan struct{})}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, w := range wishes {
+		if old := r.wishes[w.Server]; old != nil && old.State == haproxysock.Maint && w.State == haproxysock.Drain {
+			w.State = haproxysock.Maint
+		}
+		r.wishes[w.Server] = &w
+		for _, m := range r.members {
+			e := m.entry(w.Server)
+			e.renew(&w)
+			if !m.away {
+				t.open[e] = true
+				e.waiting = append(e.waiting, t)
+			}
+		}
+	}
+	if len(t.open) == 0 {
+		close(t.done)
+	}
+	for _, m := range r.members {
+		m.notify()
+	}
+	return t
+}
+
+// abandon gives up waiting for t's members.
+func (r *Reconciler) abandon(t *Ticket, cause error) error {
+	r.mu.Lock()
+	err := t.pending(cause)
+	for e := range t.open {
+		e.member.leave(cause)
+	}
+	r.mu.Unlock()
+	for _, m := range r.members {
+		m.tell()
+	}
+	return err
+}
+
+// Pending lists all wishes that are not seen to be fulfilled.
+func (r *Reconciler) Pending() []PendingError {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []PendingError
+	for _, m := range r.members {
+		for _, e := range m.entries {
+			if !e.open() {
+				continue
+			}
+			err := m.err
+			if err == nil {
+				err = e.seen.Err
+			}
+			all = append(all, PendingError{Wish: *e.wish, Member: m.String(), Err: err})
+		}
+	}
+	return all
+}

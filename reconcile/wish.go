@@ -1,0 +1,80 @@
+// Package reconcile keeps what every server should be (the wishes), learns what
+// every member says it is, and closes the difference. Nothing else writes to a
+// member.
+//
+// A wish is never dropped because a member could not be told: each member has a
+// loop of its own that goes on trying, and a slow one never delays the others.
+// After an error it is not known what a member has heard, so a member that
+// failed is first asked and then told.
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/supervisor-haproxy/supervisor-haproxy/haproxysock"
+)
+
+// A Wish is the admin state that a server should have, on every member.
+type Wish struct {
+	Server  haproxysock.ServerName
+	State   haproxysock.AdminState
+	Program string    // whose process it is about, group:name
+	Source  string    // what made it, such as PROCESS_STATE_STOPPING
+	Pid     int       // the process that a take-out is about; 0 if not known
+	At      time.Time // when it was made
+}
+
+// A Ticket is for waiting until the wishes of one call of [Reconciler.Wish] are
+// seen to be fulfilled.
+type Ticket struct {
+	r    *Reconciler
+	open map[*entry]bool // guarded by r.mu
+	done chan struct{}   // closed when open is empty
+}
+
+// Wait returns nil when each member that is not away has been seen in the wished
+// state, has refused it, or checks a server that is to become ready. If ctx ends
+// first, the members that are still missing are away from then on: nobody waits
+// for them until they have answered again. The error says what is missing and
+// where; it stays wished and goes on being tried.
+func (t *Ticket) Wait(ctx context.Context) error {
+	select {
+	case <-t.done:
+		return nil
+	case <-ctx.Done():
+		return t.r.abandon(t, context.Cause(ctx))
+	}
+}
+
+// A PendingError tells a wish that a member does not fulfil yet.
+type PendingError struct {
+	Wish   Wish
+	Member string
+	Err    error // why, if more is known than that it takes long
+}
+
+func (e *PendingError) Error() string {
+	text := fmt.Sprintf("%s: %s is not seen in %s", e.Member, e.Wish.Server, e.Wish.State)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+func (e *PendingError) Unwrap() error { return e.Err }
+
+// pending joins what is missing of a ticket.
+func (t *Ticket) pending(cause error) error {
+	var all []error
+	for e := range t.open {
+		err := e.member.err
+		if err == nil {
+			err = cause
+		}
+		all = append(all, &PendingError{Wish: *e.wish, Member: e.member.String(), Err: err})
+	}
+	return errors.Join(all...)
+}
