@@ -181,7 +181,33 @@ func (s *StatScanner) Text(i int) string { return string(s.Bytes(i)) }
 
 // Int is the field of the i-th wanted column as a number, and false if it is
 // empty or not one.
-func (s *StatScanner) Int(i int) (int64, bool) { return parseInt(s.Bytes(i)) }
+func (s *StatScanner) Int(i int) (int64, bool) {
+	c := s.columns[i]
+	if c.end == 0 {
+		return 0, false
+	}
+	begin, end := s.pos[c.begin]+1, s.pos[c.end]
+	if n := end - begin; 0 < n && n <= 8 && end >= 8 {
+		if number, ok := lastDigits(s.text[end-8:end], n); ok {
+			return number, true
+		}
+	}
+	return parseInt(s.text[begin:end])
+}
+
+// lastDigits reads the last n of eight bytes as a number, all at once: most
+// numbers are that short, and of lengths that no branch can foresee.
+func lastDigits(eight []byte, n int) (int64, bool) {
+	const each = 0x0101010101010101
+	x := binary.LittleEndian.Uint64(eight) ^ '0'*each // the first byte is the lowest
+	x = x >> (64 - 8*n) << (64 - 8*n)                 // zeros in front of the n
+	if (x+(0x7f-9)*each|x)&(0x80*each) != 0 {
+		return 0, false // a byte above 9
+	}
+	x = x*10 + x>>8 // two digits in every other byte
+	x = (x&0x000000ff000000ff)*(100+1000000<<32) + (x>>16&0x000000ff000000ff)*(1+10000<<32)
+	return int64(x >> 32), true
+}
 
 // parseInt is strconv.ParseInt for bytes, base 10, without an allocation.
 func parseInt(b []byte) (int64, bool) {
