@@ -65,12 +65,17 @@ func (a *answer) garbled(got, want string) error {
 
 // refused is about a reply that has been read already.
 func (a *answer) refused(reply string) error {
-	command := a.commands[a.at-1]
-	if strings.HasPrefix(reply, "HTTP/") { // a port, but not an admin socket's
-		return &ProtocolError{Addr: a.addr, Command: command, Got: firstLine(reply), Want: "HAProxy's Runtime API"}
-	}
 	reply = strings.Trim(cutSeverity(reply), "\n")
-	return &CommandError{Addr: a.addr, Command: command, Reply: reply}
+	return &CommandError{Addr: a.addr, Command: a.commands[a.at-1], Reply: reply}
+}
+
+// notHTTP finds an error in a message that no HAProxy gives on its socket, but
+// an HTTP port does. The message has been read already.
+func (a *answer) notHTTP(message string) error {
+	if !strings.HasPrefix(message, "HTTP/") {
+		return nil
+	}
+	return &ProtocolError{Addr: a.addr, Command: a.commands[a.at-1], Got: firstLine(message), Want: "HAProxy's Runtime API"}
 }
 
 // line gives the next line of the reply without its line break ("\n", and "\r\n"
@@ -133,7 +138,7 @@ func (a *answer) rest(first []byte) (string, error) {
 		}
 		var err error
 		if line, err = a.line(); err == errReplyEnd {
-			return b.String(), nil
+			return b.String(), a.notHTTP(b.String())
 		} else if err != nil {
 			if cut := (*ProtocolError)(nil); errors.As(err, &cut) {
 				err = a.garbled(b.String()+cut.Got, cut.Want)
@@ -156,7 +161,7 @@ func (a *answer) lastText() (string, error) {
 		return "", a.garbled(string(all), "a reply that ends in a line break; this one was cut off")
 	}
 	a.at = len(a.commands)
-	return strings.TrimRight(string(all), "\n"), nil
+	return strings.TrimRight(string(all), "\n"), a.notHTTP(string(all))
 }
 
 // yes reads a reply that is empty for a yes.
@@ -196,6 +201,7 @@ func (a *answer) end() error {
 	if err != nil {
 		return &readError{err}
 	}
+	extra, _ = a.r.Peek(a.r.Buffered())
 	return a.garbled(string(extra), "no more than the replies asked for")
 }
 
