@@ -14,6 +14,9 @@ type ServerName struct {
 // String gives backend/server.
 func (n ServerName) String() string { return n.Backend + "/" + n.Server }
 
+// MarshalText gives backend/server, for JSON.
+func (n ServerName) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
+
 // ParseServerName reads backend/server. Both names hold only what HAProxy allows
 // in names (A-Z a-z 0-9 . _ : -), so they cannot end or split a command.
 func ParseServerName(s string) (ServerName, error) {
