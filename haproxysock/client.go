@@ -71,8 +71,10 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, err
 		case <-time.After(5 * time.Millisecond):
+		}
+		if ctx.Err() != nil {
+			return nil, err
 		}
 	}
 }

@@ -17,7 +17,8 @@ import (
 type peer struct {
 	client *haproxysock.Client
 	mu     sync.Mutex
-	lines  []string // every line that came, without its line break; "" for a connection that brought none
+	lines  []string // every line that came, without its line break
+	dialed int      // how many connections there were
 }
 
 // newPeer answers each line with answer; the connection ends when it returns.
@@ -35,6 +36,9 @@ func newPeer(t *testing.T, answer func(conn *net.UnixConn, line string)) *peer {
 			if err != nil {
 				return
 			}
+			p.mu.Lock()
+			p.dialed++
+			p.mu.Unlock()
 			wg.Go(func() {
 				defer conn.Close()
 				line, _ := bufio.NewReader(conn).ReadString('\n')
@@ -63,4 +67,11 @@ func (p *peer) heard() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]string(nil), p.lines...)
+}
+
+// connections is how many have been accepted.
+func (p *peer) connections() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dialed
 }
