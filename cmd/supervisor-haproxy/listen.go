@@ -61,6 +61,10 @@ func (l *listenCmd) Validate() error {
 	var err error
 	l.specs, err = listener.ParseMapping(mappings)
 	switch {
+	case l.AckTimeout <= 0:
+		return fmt.Errorf("--ack-timeout is %v, want more than 0", l.AckTimeout)
+	case l.Poll <= 0:
+		return fmt.Errorf("--poll is %v, want more than 0", l.Poll)
 	case err != nil:
 		return err
 	case len(l.members) == 0:

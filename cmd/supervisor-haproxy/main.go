@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -31,6 +32,7 @@ type cli struct {
 
 func main() {
 	var c cli
+	forgetEmptyEnvironment()
 	k := kong.Must(&c,
 		kong.Name("supervisor-haproxy"),
 		kong.Description("Keeps HAProxy's servers in step with the programs that supervisord runs behind them.\n\n"+
@@ -52,13 +54,32 @@ func main() {
 	}
 }
 
+// forgetEmptyEnvironment makes a variable that is set to nothing, as buildout
+// and compose files write it, the same as one that is not set.
+func forgetEmptyEnvironment() {
+	for _, pair := range os.Environ() {
+		if name, value, _ := strings.Cut(pair, "="); value == "" && strings.HasPrefix(name, "SUPERVISOR_HAPROXY_") {
+			os.Unsetenv(name)
+		}
+	}
+}
+
 // logger writes to stderr: stdout belongs to the event protocol.
 func (c *cli) logger() *slog.Logger {
 	options := &slog.HandlerOptions{Level: c.LogLevel}
 	if c.LogFormat == "json" {
+		options.ReplaceAttr = durationsInSeconds
 		return slog.New(slog.NewJSONHandler(os.Stderr, options))
 	}
 	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}
+
+// durationsInSeconds spares readers of JSON the nanoseconds.
+func durationsInSeconds(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.Float64Value(a.Value.Duration().Seconds())
+	}
+	return a
 }
 
 func versionText() string {

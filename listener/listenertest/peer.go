@@ -90,3 +90,12 @@ func (p *Peer) AwaitReady() {
 
 // Close ends the stream as supervisord does when it dies.
 func (p *Peer) Close() { p.events.Close() }
+
+// Rest is all that the listener has written besides, once every writer of its
+// stdout is gone.
+func (p *Peer) Rest() string {
+	p.t.Helper()
+	rest, err := io.ReadAll(p.answers)
+	require.NoError(p.t, err)
+	return string(rest)
+}
