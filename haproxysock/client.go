@@ -64,8 +64,11 @@ func (c *Client) ask(ctx context.Context, commands []string, read func(*answer) 
 // clients make it, refuses with EAGAIN where TCP would wait; so we do.
 func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	d := net.Dialer{KeepAlive: -1}
-	for {
+	for full := false; ; full = true {
 		conn, err := d.DialContext(ctx, c.Addr.Network, c.Addr.Address)
+		if full && err != nil && ended(ctx, err) != nil {
+			return nil, fmt.Errorf("%w: %w", errFull, err)
+		}
 		if !errors.Is(err, syscall.EAGAIN) {
 			return conn, err
 		}
@@ -73,11 +76,10 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 		case <-ctx.Done():
 		case <-time.After(5 * time.Millisecond):
 		}
-		if ctx.Err() != nil {
-			return nil, err
-		}
 	}
 }
+
+var errFull = errors.New("other clients hold all of its connections")
 
 // send writes the line. The master CLI keeps its connection open after a reply,
 // so there we close our side: that is answered with the rest and an end.

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"syscall"
 )
 
 // A CommandError is HAProxy's refusal of a command, in its own words.
@@ -70,20 +69,27 @@ func (e *ProtocolError) Error() string {
 
 // unanswered tells that c was not reached or fell silent over command.
 func (c *Client) unanswered(ctx context.Context, command string, err error) error {
-	cause := context.Cause(ctx)
-	if cause == nil && errors.Is(err, os.ErrDeadlineExceeded) {
-		cause = context.DeadlineExceeded // dialing keeps its own clock, which may be ahead
-	}
-	switch {
-	case cause != nil && errors.Is(err, syscall.EAGAIN):
-		err = fmt.Errorf("%w, and other clients held all of its connections", cause)
-	case cause != nil:
+	cause, full := ended(ctx, err), errors.Is(err, errFull)
+	if cause != nil {
 		err = cause
+	}
+	if full {
+		err = fmt.Errorf("%w: %w", err, errFull)
 	}
 	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Err != nil {
 		err = op.Err // the rest of an OpError says the address once more
 	}
 	return fmt.Errorf("%s: %q unanswered: %w", c.Addr, command, err)
+}
+
+// ended tells why ctx ended, and nil if err has another reason. The network
+// keeps ctx's deadline with a clock of its own, which may be ahead.
+func ended(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	if cause == nil && (errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)) {
+		cause = context.DeadlineExceeded
+	}
+	return cause
 }
 
 func firstLine(s string) string {
