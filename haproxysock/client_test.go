@@ -41,6 +41,7 @@ func ends(t *testing.T, addr haproxysock.Addr) {
 	t.Helper()
 	for name, test := range asks {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := &haproxysock.Client{Addr: addr, Timeout: time.Hour}
 			begun := time.Now()
 
@@ -65,7 +66,7 @@ func ends(t *testing.T, addr haproxysock.Addr) {
 }
 
 func TestAHungHAProxy(t *testing.T) {
-	h := haproxytest.StartSetup(t, haproxytest.Setup{Config: oneServer, Master: true})
+	h := haproxytest.StartSetup(t, haproxytest.Setup{Config: oneServer, Master: true, Global: "stats maxconn 200"})
 	h.Pause()
 	defer h.Resume()
 	t.Run("unix", func(t *testing.T) { ends(t, h.Unix) })
@@ -80,7 +81,7 @@ func TestAFullBacklog(t *testing.T) {
 		defer h.Resume()
 		_, err := dialUntil(t, h.Unix, 0)
 		require.ErrorIs(t, err, syscall.EAGAIN)
-		ends(t, h.Unix)
+		t.Run("ends", func(t *testing.T) { ends(t, h.Unix) })
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
 		_, err = (&haproxysock.Client{Addr: h.Unix}).Info(ctx)
@@ -99,7 +100,7 @@ func TestAFullBacklog(t *testing.T) {
 		var timeout net.Error
 		require.ErrorAs(t, err, &timeout)
 		require.True(t, timeout.Timeout())
-		ends(t, addr)
+		t.Run("ends", func(t *testing.T) { ends(t, addr) })
 	})
 }
 

@@ -69,14 +69,13 @@ func (e *ProtocolError) Error() string {
 
 // unanswered tells that c was not reached or fell silent over command.
 func (c *Client) unanswered(ctx context.Context, command string, err error) error {
-	cause, full := ended(ctx, err), errors.Is(err, errFull)
-	if cause != nil {
+	op := (*net.OpError)(nil)
+	switch cause := ended(ctx, err); {
+	case cause != nil && errors.Is(err, errFull):
+		err = fmt.Errorf("%w: %w", cause, errFull)
+	case cause != nil:
 		err = cause
-	}
-	if full {
-		err = fmt.Errorf("%w: %w", err, errFull)
-	}
-	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Err != nil {
+	case errors.As(err, &op) && op.Err != nil:
 		err = op.Err // the rest of an OpError says the address once more
 	}
 	return fmt.Errorf("%s: %q unanswered: %w", c.Addr, command, err)

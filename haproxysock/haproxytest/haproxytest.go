@@ -130,9 +130,26 @@ func (h *HAProxy) Kill() {
 	h.cmd = nil
 }
 
-// Pause stops HAProxy in its tracks: connections are taken by the kernel and
-// nobody answers.
-func (h *HAProxy) Pause() { h.signal(syscall.SIGSTOP) }
+// Pause stops HAProxy in its tracks, and waits until it stands: connections are
+// taken by the kernel and nobody answers.
+func (h *HAProxy) Pause() {
+	h.t.Helper()
+	h.signal(syscall.SIGSTOP)
+	Eventually(h.t, "haproxy stands still", func() error {
+		threads, err := filepath.Glob("/proc/[0-9]*/task/*/stat")
+		if err != nil {
+			return err
+		}
+		for _, file := range threads {
+			text, _ := os.ReadFile(file)
+			_, rest, _ := strings.Cut(string(text), ") ") // state, parent, process group
+			if f := strings.Fields(rest); len(f) > 2 && f[2] == fmt.Sprint(h.cmd.Process.Pid) && f[0] != "T" {
+				return fmt.Errorf("%s is in state %s", file, f[0])
+			}
+		}
+		return nil
+	})
+}
 
 // Resume lets it go on.
 func (h *HAProxy) Resume() { h.signal(syscall.SIGCONT) }
