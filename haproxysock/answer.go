@@ -194,14 +194,13 @@ func (a *answer) head(begins string) ([]byte, error) {
 // end makes sure that nothing comes behind the last reply: it would mean that
 // the replies were matched to the wrong commands.
 func (a *answer) end() error {
-	extra, err := a.r.Peek(1)
-	if err == io.EOF {
+	switch _, err := a.r.Peek(1); {
+	case err == io.EOF:
 		return nil
-	}
-	if err != nil {
+	case err != nil:
 		return &readError{err}
 	}
-	extra, _ = a.r.Peek(a.r.Buffered())
+	extra, _ := a.r.Peek(a.r.Buffered())
 	return a.garbled(string(extra), "no more than the replies asked for")
 }
 

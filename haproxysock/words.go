@@ -17,6 +17,12 @@ func (n ServerName) String() string { return n.Backend + "/" + n.Server }
 // MarshalText gives backend/server, for JSON.
 func (n ServerName) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
 
+// UnmarshalText is [ParseServerName], for JSON.
+func (n *ServerName) UnmarshalText(text []byte) (err error) {
+	*n, err = ParseServerName(string(text))
+	return err
+}
+
 // ParseServerName reads backend/server. Both names hold only what HAProxy allows
 // in names (A-Z a-z 0-9 . _ : -), so they cannot end or split a command.
 func ParseServerName(s string) (ServerName, error) {

@@ -1,6 +1,7 @@
 package haproxysock_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -19,6 +20,16 @@ func TestParseServerName(t *testing.T) {
 	n, err := haproxysock.ParseServerName("web/web01")
 	require.NoError(t, err)
 	require.Equal(t, haproxysock.ServerName{Backend: "web", Server: "web01"}, n)
+}
+
+func TestServerNameInJSON(t *testing.T) {
+	text, err := json.Marshal(map[haproxysock.ServerName]haproxysock.ServerName{web01: web01})
+	require.NoError(t, err)
+	require.Equal(t, `{"web/web01":"web/web01"}`, string(text))
+	var back map[haproxysock.ServerName]haproxysock.ServerName
+	require.NoError(t, json.Unmarshal(text, &back))
+	require.Equal(t, map[haproxysock.ServerName]haproxysock.ServerName{web01: web01}, back)
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"web/web01":"web/web01;x"}`), &back), "cannot be in a name")
 }
 
 // badNames could end a command, split it, or be about another server.
