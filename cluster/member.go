@@ -16,10 +16,14 @@ type Member interface {
 	// String is the member's address, as people write it.
 	String() string
 
-	// Apply brings each target into its state, in their order, and reads it
-	// back. The Report has an Observed for each target. An error means that the
-	// member was not reached or made no sense; what was asked may or may not
-	// have been heard, and asking again is harmless.
+	// Apply brings each target into its state and reads it back. The Report has
+	// an Observed for each target, in their order. What one server is refused
+	// leaves the others alone. After a restart of HAProxy since the last call,
+	// which the Report's Process tells, the servers may only have been looked at:
+	// what was wanted of them was thought out for another process.
+	//
+	// An error means that the member was not reached or made no sense; what was
+	// asked may or may not have been heard, and asking again is harmless.
 	Apply(ctx context.Context, targets []Target) (Report, error)
 }
 
@@ -28,10 +32,11 @@ type Target struct {
 	Server haproxysock.ServerName
 	// State is what to bring it into; empty only looks. A server that HAProxy
 	// checks becomes ready by the sequence that lets no request through before
-	// a check has passed; so ask Ready only of one that is out of rotation.
+	// a check has passed, unless it is ready already: then nothing happens to it.
 	State haproxysock.AdminState
 	// Certain asks for a proof of what was asked of the server, even where its
-	// row does not tell and the whole backend's state has to be read for it.
+	// row does not tell and the whole backend's state has to be read for it. A
+	// server sent through the check, see [Observed.Gated], is not proven.
 	Certain bool
 }
 
@@ -58,19 +63,20 @@ type Observed struct {
 	Err error
 }
 
-// askedBy tells from a row what was asked of a server, as far as the row tells.
-// DOWN and NOLB hide a drain, "MAINT (via …)" and "MAINT (resolution)" hide what
-// was asked of the server itself, and one that tracks another shows the other's.
-func askedBy(row haproxysock.Stat) (haproxysock.AdminState, bool) {
+// askedBy tells from a row what was asked of a server, or "" where the row does
+// not tell: DOWN and NOLB hide a drain, "MAINT (via …)" and "MAINT (resolution)"
+// hide what was asked of the server itself, and one that tracks another shows the
+// other's health and drain.
+func askedBy(row haproxysock.Stat) haproxysock.AdminState {
 	switch {
-	case row.Tracked != "":
-		return "", false
 	case row.Status == "MAINT":
-		return haproxysock.Maint, true
+		return haproxysock.Maint
+	case row.Tracked != "":
+		return ""
 	case row.Status.Word() == "DRAIN":
-		return haproxysock.Drain, true
+		return haproxysock.Drain
 	case row.Status.Up():
-		return haproxysock.Ready, true
+		return haproxysock.Ready
 	}
-	return "", false
+	return ""
 }
