@@ -13,17 +13,20 @@ type entry struct {
 	member *member
 	server haproxysock.ServerName
 
-	wish     *Wish // nil: nothing is wished, only looked at
-	settled  bool  // the wish was seen fulfilled in this life of HAProxy
-	foreign  bool  // somebody else has changed it since, and the last word counts
-	gated    bool  // it is ready, and HAProxy's check has yet to raise it
-	attempts int   // how often HAProxy said yes and it was not so
+	wish     *Wish     // nil: nothing is wished, only looked at
+	since    time.Time // when it had to be carried out: when made, or when undone
+	planned  *Wish     // the wish when the last exchange was planned
+	settled  bool      // the wish was seen fulfilled in this life of HAProxy
+	foreign  bool      // somebody else has changed it since, and the last word counts
+	gated    bool      // it is ready, and HAProxy's check has yet to raise it
+	attempts int       // how often HAProxy said yes and it was not so
 	waiting  []*Ticket
 
 	seen    cluster.Observed // the member's last word
-	known   bool             // seen is of this life of HAProxy
+	known   bool             // seen is of this life of HAProxy, and close enough a look
 	refusal string           // the last refusal, told once
 	retry   time.Time        // not to be asked before
+	late    lateSet
 }
 
 // open reports whether there is something to be done.
@@ -31,65 +34,71 @@ func (e *entry) open() bool { return e.wish != nil && !e.settled && !e.foreign }
 
 // renew gives the entry a new wish.
 func (e *entry) renew(w *Wish) {
-	e.wish, e.settled, e.foreign, e.gated, e.attempts, e.retry = w, false, false, false, 0, time.Time{}
+	e.wish, e.refusal = w, ""
+	e.reopen(w.At)
 }
 
-// restarted says that HAProxy has forgotten all it was told.
-func (e *entry) restarted() {
-	e.known, e.settled, e.foreign, e.gated, e.attempts, e.retry = false, false, false, false, 0, time.Time{}
+// reopen has the wish carried out, again if it was already.
+func (e *entry) reopen(since time.Time) {
+	e.since, e.settled, e.foreign, e.gated, e.attempts, e.retry = since, false, false, false, 0, time.Time{}
 }
 
 // target is what to ask of the member for an open entry. Taking out only
 // tightens: HAProxy's "state drain" on a server in maint would start its checks
-// and let persistent clients in.
+// and let persistent clients in. HAProxy knows no "if", so somebody who puts the
+// server in maint between our last look and our drain loses.
 func (e *entry) target() cluster.Target {
 	look := cluster.Target{Server: e.server, Certain: true}
-	// That a gate was started need not be proven before it is acknowledged.
-	set := cluster.Target{Server: e.server, State: e.wish.State, Certain: e.wish.State != haproxysock.Ready}
 	switch {
-	case e.wish.State == haproxysock.Maint:
-		return set // whatever it is in now
-	case !e.known, e.gated, e.seen.Asked == "":
-		return look // first see what there is
-	case e.wish.State == haproxysock.Drain && e.seen.Asked == haproxysock.Maint:
-		set.State = haproxysock.Maint
-		return set
-	case e.wish.State == haproxysock.Ready && e.seen.Asked == haproxysock.Ready && !e.seen.Stuck:
-		return look // put through the check again, it would go down
+	case e.gated: // HAProxy said yes; now the proof
+		return look
+	case e.wish.State == haproxysock.Drain && (!e.known || e.seen.Asked == "" || e.seen.Asked.Tighter(haproxysock.Drain)):
+		return look
 	}
-	return set
+	return cluster.Target{Server: e.server, State: e.wish.State, Certain: true}
 }
 
-// saw takes in what the member said of the server when asked for target. The
-// wish may have changed since, so only what fulfils it counts.
+// saw takes in what the member said of the server when asked for target. What
+// was planned for an older wish is news, but neither fulfils nor fails this one.
 func (e *entry) saw(o cluster.Observed, target cluster.Target) {
 	was := e.seen
-	e.seen = o
-	if o.Err != nil {
-		e.refused()
-		return
-	}
-	e.known, e.refusal, e.retry = true, "", time.Time{}
+	e.seen, e.known = o, o.Status != ""
 	if e.gated && o.Status.Up() {
 		e.gated = false
 		e.note(slog.LevelInfo, "server is up", "status", o.Status)
 	}
 	switch {
+	case e.planned != e.wish:
+	case o.Err != nil:
+		e.refused()
 	case e.wish == nil:
+		e.refusal, e.retry = "", time.Time{}
 	case !e.open():
 		e.compare(was)
 	case e.fulfilled():
 		e.settle()
-	case o.Gated && e.wish.State == haproxysock.Ready:
+	case o.Gated:
 		e.gated = true
-		e.note(slog.LevelInfo, "server waits for haproxy's check", "state", e.wish.State, "program", e.wish.Program, "took", time.Since(e.wish.At))
-		e.release()
-	case target.State == e.wish.State:
 		e.attempts++
-		e.retry = time.Now().Add(min(firstBackoff<<min(e.attempts-1, 10), lastBackoff))
-		e.note(slog.LevelWarn, "server is not as wished", "state", e.wish.State, "status", o.Status, "asked", o.Asked, "attempt", e.attempts)
+		e.note(slog.LevelInfo, "server waits for haproxy's check", "state", e.wish.State, "program", e.wish.Program, "took", time.Since(e.since))
+		e.release()
 	default:
-		e.gated = false // looked at, and not so yet
+		e.missed(target)
+	}
+}
+
+// missed is about an answer that is neither what was wished nor a refusal. Having
+// looked, we go on and tell it at once; having told it, we give it time.
+func (e *entry) missed(target cluster.Target) {
+	e.gated = false
+	if target.State != "" || e.target().State == "" {
+		e.attempts++
+		if e.attempts == 1 {
+			e.note(slog.LevelWarn, "server is not as wished: tried again", "state", e.wish.State, "status", e.seen.Status, "asked", e.seen.Asked)
+		}
+	}
+	if e.attempts > 0 {
+		e.retry = time.Now().Add(backoff(e.attempts - 1))
 	}
 }
 
@@ -107,24 +116,30 @@ func (e *entry) fulfilled() bool {
 }
 
 func (e *entry) settle() {
-	e.settled = true
+	e.settled, e.refusal, e.retry = true, "", time.Time{}
 	e.note(slog.LevelInfo, "server set", "state", e.wish.State, "status", e.seen.Status,
-		"program", e.wish.Program, "event", e.wish.Source, "took", time.Since(e.wish.At))
+		"program", e.wish.Program, "event", e.wish.Source, "took", time.Since(e.since))
 	e.release()
 }
 
 // refused is about what HAProxy will not do however often it is asked. Nobody
 // waits for it, and it is tried again in case somebody mends the configuration.
 func (e *entry) refused() {
+	if !e.known { // gone; should it come back, it will be as it is configured
+		e.reopen(time.Now())
+	}
+	e.gated = false
 	e.retry = time.Now().Add(refusedRetry)
 	e.release()
-	if text := e.seen.Err.Error(); text != e.refusal {
-		e.refusal = text
-		if e.wish == nil {
-			e.note(slog.LevelWarn, "server cannot be found", "err", text)
-		} else {
-			e.note(slog.LevelError, "server refused", "state", e.wish.State, "program", e.wish.Program, "event", e.wish.Source, "err", text)
-		}
+	text := e.seen.Err.Error()
+	if text == e.refusal {
+		return
+	}
+	e.refusal = text
+	if e.wish == nil {
+		e.note(slog.LevelWarn, "server cannot be found", "err", text)
+	} else {
+		e.note(slog.LevelError, "server refused", "state", e.wish.State, "program", e.wish.Program, "event", e.wish.Source, "err", text)
 	}
 }
 
@@ -133,12 +148,12 @@ func (e *entry) refused() {
 // heard late.
 func (e *entry) compare(was cluster.Observed) {
 	switch {
-	case e.seen.Asked == "":
-		return // the row does not tell
+	case e.seen.Asked == "": // the row does not tell; but maint would show
+		e.known = e.foreign || e.wish.State != haproxysock.Maint || e.seen.Status.Word() == "MAINT"
 	case e.fulfilled():
 		e.settled, e.foreign = true, false
-	case time.Now().Before(e.member.stray):
-		e.settled = false
+	case e.late.explains(e.seen.Asked, time.Now()):
+		e.reopen(time.Now())
 		e.note(slog.LevelWarn, "server was changed by a late command: set again", "state", e.wish.State, "status", e.seen.Status)
 	case !e.foreign:
 		e.foreign = true
@@ -150,10 +165,7 @@ func (e *entry) compare(was cluster.Observed) {
 // release lets go of everybody who waits for the entry.
 func (e *entry) release() {
 	for _, t := range e.waiting {
-		delete(t.open, e)
-		if len(t.open) == 0 {
-			close(t.done)
-		}
+		t.forget(e)
 	}
 	e.waiting = nil
 }

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -12,14 +13,17 @@ import (
 )
 
 const (
-	firstBackoff = 50 * time.Millisecond // after an error, doubled from then on
+	firstBackoff = 100 * time.Millisecond // at most, after the first miss; doubled from then on
 	lastBackoff  = 2 * time.Second
 	refusedRetry = 2 * time.Second // a refusal stands until somebody changes the configuration
-
-	// strayTime is how long after an unanswered exchange a difference is put
-	// down to it: what HAProxy had not read when we gave up, it reads later.
-	strayTime = 10 * time.Second
 )
+
+// backoff is how long to leave alone what has missed so many times before: half
+// of it at least, so that many who wait do not come at once.
+func backoff(misses int) time.Duration {
+	most := min(firstBackoff<<min(misses, 10), lastBackoff)
+	return most/2 + rand.N(most/2)
+}
 
 // A member is one HAProxy and the loop that keeps up with it. The Reconciler's
 // mutex guards all but wake.
@@ -32,13 +36,18 @@ type member struct {
 	index   map[haproxysock.ServerName]*entry
 	process haproxysock.Process
 
+	ask    bool      // look at all servers before telling any
 	next   time.Time // when to look at it again
+	hold   time.Time // not to be asked before
 	err    error     // why the last exchange came to nothing
 	misses int       // how many came to nothing since the last that did not
-	since  time.Time // when the first of them did
-	stray  time.Time // until when one of them may still take effect
+	since  time.Time // when the first of them began
 	away   bool      // nobody waits for it
-	notes  []note    // for the log
+
+	restarts int       // how often in quick succession it was seen restarted
+	calm     time.Time // when the succession would be over but for the next one
+
+	notes []note // for the log
 }
 
 // A note is a line for the log, written when the mutex is free again: a log that
@@ -60,12 +69,12 @@ func (m *member) tell() {
 	m.notes = nil
 	m.r.mu.Unlock()
 	for _, n := range notes {
-		m.r.Log.Log(context.Background(), n.level, n.text, n.pairs...)
+		m.r.log().Log(context.Background(), n.level, n.text, n.pairs...)
 	}
 }
 
 func newMember(r *Reconciler, m cluster.Member) *member {
-	return &member{Member: m, r: r, wake: make(chan struct{}, 1), index: map[haproxysock.ServerName]*entry{}}
+	return &member{Member: m, r: r, wake: make(chan struct{}, 1), index: map[haproxysock.ServerName]*entry{}, ask: true}
 }
 
 func (m *member) notify() {
@@ -81,6 +90,7 @@ func (m *member) entry(name haproxysock.ServerName) *entry {
 		e = &entry{member: m, server: name}
 		m.index[name] = e
 		m.entries = append(m.entries, e)
+		m.next = time.Time{}
 	}
 	return e
 }
@@ -97,37 +107,52 @@ func (m *member) run(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			case <-m.wake:
-				continue
 			case <-timer.C:
-				continue
 			}
+			continue
 		}
-		exchange, cancel := context.WithTimeout(ctx, m.r.Timeout)
+		began := time.Now()
+		exchange, cancel := context.WithTimeout(ctx, m.r.timeout())
 		report, err := m.Apply(exchange, targets)
 		cancel()
-		if ctx.Err() != nil {
-			return
+		if err == nil {
+			err = fits(report, targets)
+		}
+		if err != nil && ctx.Err() != nil {
+			return // nobody's fault
 		}
 		m.r.mu.Lock()
 		if err != nil {
-			m.failed(err, targets)
+			m.failed(err, targets, began)
 		} else {
 			m.learn(report, targets)
 		}
 		m.r.mu.Unlock()
 		m.tell()
+		if ctx.Err() != nil {
+			return
+		}
 	}
+}
+
+// fits refuses a report that is about other servers than were asked for.
+func fits(report cluster.Report, targets []cluster.Target) error {
+	same := slices.EqualFunc(report.Servers, targets, func(o cluster.Observed, t cluster.Target) bool { return o.Server == t.Server })
+	if !same {
+		return fmt.Errorf("the answer tells of %d servers, want the %d that were asked for", len(report.Servers), len(targets))
+	}
+	return nil
 }
 
 // plan says what to ask of the member now, or how long there is nothing to ask.
 func (m *member) plan(now time.Time) ([]cluster.Target, time.Duration) {
 	m.r.mu.Lock()
 	defer m.r.mu.Unlock()
-	if m.misses > 0 {
-		if wait := m.next.Sub(now); wait > 0 {
-			return nil, wait
-		}
-		return m.look(now), 0 // first ask, then tell
+	if wait := m.hold.Sub(now); wait > 0 {
+		return nil, wait
+	}
+	if m.ask {
+		return m.look(now), 0
 	}
 	next := m.next
 	var targets []cluster.Target
@@ -139,6 +164,7 @@ func (m *member) plan(now time.Time) ([]cluster.Target, time.Duration) {
 				next = e.retry
 			}
 		default:
+			e.planned = e.wish
 			targets = append(targets, e.target())
 		}
 	}
@@ -154,13 +180,16 @@ func (m *member) plan(now time.Time) ([]cluster.Target, time.Duration) {
 
 // look reads all servers and changes none.
 func (m *member) look(now time.Time) []cluster.Target {
-	m.next = now.Add(m.r.Poll)
+	m.next = now.Add(m.r.poll())
 	var targets []cluster.Target
 	for _, e := range m.entries {
-		if now.Before(e.retry) {
+		if now.Before(e.retry) && !m.ask {
 			continue
 		}
-		targets = append(targets, cluster.Target{Server: e.server, Certain: !e.known})
+		e.planned = e.wish
+		// Where a row does not tell, what was said late would stay hidden.
+		certain := !e.known || e.open() || e.late.any(now)
+		targets = append(targets, cluster.Target{Server: e.server, Certain: certain})
 	}
 	return targets
 }
@@ -176,21 +205,24 @@ func outFirst(a, b cluster.Target) int {
 	return rank(a) - rank(b)
 }
 
-// failed is about an exchange that came to nothing.
-func (m *member) failed(err error, targets []cluster.Target) {
+// failed is about an exchange that came to nothing. What the member has heard of
+// it is not known, so it is asked before it is told anything more.
+func (m *member) failed(err error, targets []cluster.Target, began time.Time) {
 	now := time.Now()
 	if m.misses == 0 {
-		m.since = now
+		m.since = began
 		m.note(slog.LevelWarn, "member not reached", "err", err)
 	}
 	m.err = err
-	backoff := min(firstBackoff<<min(m.misses, 10), lastBackoff)
+	m.hold = now.Add(backoff(m.misses))
 	m.misses++
-	m.next = now.Add(backoff/2 + rand.N(backoff/2))
-	if slices.ContainsFunc(targets, func(t cluster.Target) bool { return t.State != "" }) {
-		m.stray = now.Add(strayTime)
+	m.ask = true
+	for _, t := range targets {
+		if t.State != "" {
+			m.index[t.Server].late.add(t.State)
+		}
 	}
-	if now.Sub(m.since) >= m.r.Timeout {
+	if now.Sub(m.since) >= m.r.timeout() {
 		m.leave(err)
 	}
 }
@@ -212,22 +244,47 @@ func (m *member) leave(cause error) {
 
 // learn takes in what the member said.
 func (m *member) learn(report cluster.Report, targets []cluster.Target) {
-	if m.misses > 0 {
+	now := time.Now()
+	if m.misses > 0 || m.away {
 		m.note(slog.LevelInfo, "member answers again", "attempt", m.misses+1)
-		if !m.stray.IsZero() {
-			m.stray = time.Now().Add(strayTime) // it may read only now what we gave up
+		for _, e := range m.entries {
+			e.late.answered(now)
 		}
 	}
-	m.err, m.misses, m.away = nil, 0, false
+	m.err, m.misses, m.away, m.ask = nil, 0, false, false
 	if m.process.Pid != 0 && !m.process.Same(report.Process) {
-		m.note(slog.LevelWarn, "haproxy was restarted: all wishes are sent again", "pid", report.Process.Pid)
-		for _, e := range m.entries {
-			e.restarted()
-		}
-		m.stray = time.Time{} // what the old process had not read is gone with it
+		m.restarted(report.Process, now)
+		return
 	}
 	m.process = report.Process
 	for i, o := range report.Servers {
 		m.index[o.Server].saw(o, targets[i])
 	}
+}
+
+// restarted says that HAProxy has forgotten all it was told. It is asked first,
+// so that all that leaves the rotation is told in one exchange with what comes
+// back, and before it. Where two HAProxys take turns at one address, we do not
+// run after them as fast as we can.
+func (m *member) restarted(process haproxysock.Process, now time.Time) {
+	m.process, m.ask = process, true
+	if now.Sub(m.calm) > m.r.poll()/2 {
+		m.restarts = 0
+	} else {
+		m.restarts++
+		m.hold = now.Add(backoff(m.restarts))
+	}
+	m.calm = later(now, m.hold)
+	m.note(slog.LevelWarn, "haproxy was restarted: all wishes are sent again", "pid", process.Pid)
+	for _, e := range m.entries {
+		e.known, e.refusal = false, ""
+		e.reopen(now)
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

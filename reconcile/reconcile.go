@@ -1,8 +1,10 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,25 +38,26 @@ func New(members ...cluster.Member) *Reconciler {
 	return r
 }
 
+func (r *Reconciler) timeout() time.Duration { return cmp.Or(r.Timeout, defaultTimeout) }
+func (r *Reconciler) poll() time.Duration    { return cmp.Or(r.Poll, defaultPoll) }
+
+func (r *Reconciler) log() *slog.Logger {
+	if r.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return r.Log
+}
+
 // Run keeps up with all members until ctx ends, and returns nil then. Wishes
 // that were not fulfilled until then are told in the log.
 func (r *Reconciler) Run(ctx context.Context) error {
-	if r.Timeout == 0 {
-		r.Timeout = defaultTimeout
-	}
-	if r.Poll == 0 {
-		r.Poll = defaultPoll
-	}
-	if r.Log == nil {
-		r.Log = slog.New(slog.DiscardHandler)
-	}
 	var loops sync.WaitGroup
 	for _, m := range r.members {
 		loops.Go(func() { m.run(ctx) })
 	}
 	loops.Wait()
 	for _, p := range r.Pending() {
-		r.Log.Warn("left undone", "server", p.Wish.Server, "state", p.Wish.State, "member", p.Member, "err", p.Err)
+		r.log().Warn("left undone", "server", p.Wish.Server, "state", p.Wish.State, "member", p.Member, "err", p.Err)
 	}
 	return nil
 }
@@ -74,7 +77,8 @@ func (r *Reconciler) Watch(servers ...haproxysock.ServerName) {
 
 // Wish records what servers should be, in place of what was wished of them
 // before, and has all members told at once. Taking out only tightens: a drain of
-// a server that is wished to be in maint leaves it there.
+// a server that is wished to be in maint leaves it there. Of two wishes for one
+// server the later counts, and tickets of the earlier wait for it too.
 func (r *Reconciler) Wish(wishes ...Wish) *Ticket {
 	t := &Ticket{r: r, open: map[*entry]bool{}, done: make(chan struct{})}
 	r.mu.Lock()
@@ -83,11 +87,14 @@ func (r *Reconciler) Wish(wishes ...Wish) *Ticket {
 		if old := r.wishes[w.Server]; old != nil && old.State == haproxysock.Maint && w.State == haproxysock.Drain {
 			w.State = haproxysock.Maint
 		}
+		if w.At.IsZero() {
+			w.At = time.Now()
+		}
 		r.wishes[w.Server] = &w
 		for _, m := range r.members {
 			e := m.entry(w.Server)
 			e.renew(&w)
-			if !m.away {
+			if !m.away && !t.open[e] {
 				t.open[e] = true
 				e.waiting = append(e.waiting, t)
 			}
@@ -102,12 +109,19 @@ func (r *Reconciler) Wish(wishes ...Wish) *Ticket {
 	return t
 }
 
-// abandon gives up waiting for t's members.
+// abandon gives up waiting for t's members. One that answers, but whose server
+// will not be as wished, is not away; only this server is not waited for.
 func (r *Reconciler) abandon(t *Ticket, cause error) error {
 	r.mu.Lock()
 	err := t.pending(cause)
+	now := time.Now()
 	for e := range t.open {
-		e.member.leave(cause)
+		if now.Before(e.retry) {
+			e.waiting = slices.DeleteFunc(e.waiting, func(other *Ticket) bool { return other == t })
+			t.forget(e)
+		} else {
+			e.member.leave(cause)
+		}
 	}
 	r.mu.Unlock()
 	for _, m := range r.members {

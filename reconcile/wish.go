@@ -49,6 +49,17 @@ func (t *Ticket) Wait(ctx context.Context) error {
 	}
 }
 
+// forget takes e out of what is waited for.
+func (t *Ticket) forget(e *entry) {
+	if !t.open[e] {
+		return
+	}
+	delete(t.open, e)
+	if len(t.open) == 0 {
+		close(t.done)
+	}
+}
+
 // A PendingError tells a wish that a member does not fulfil yet.
 type PendingError struct {
 	Wish   Wish
