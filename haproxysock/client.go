@@ -9,12 +9,13 @@ import (
 	"time"
 )
 
-// A Client asks one HAProxy. Each call is one connection: a connection that is
-// kept goes on talking to the old worker after a reload, and holds one of the
-// ten slots of "stats maxconn". It is safe for concurrent use.
+// A Client asks one HAProxy. Each call makes a connection, and more than one
+// only where its comment says so: a connection that is kept goes on talking to
+// the old worker after a reload, and holds one of the ten slots of "stats
+// maxconn". It is safe for concurrent use.
 type Client struct {
 	Addr    Addr
-	Timeout time.Duration // of one call with its dialing; 0 means 10 s
+	Timeout time.Duration // of one connection, from dialing to its end; 0 means 10 s
 }
 
 // defaultTimeout is as long as HAProxy bears with an idle client ("stats

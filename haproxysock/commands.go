@@ -134,7 +134,7 @@ func (c *Client) DelServer(ctx context.Context, srv ServerName) error {
 // configured runs only after [Client.EnableHealth].
 //
 // On a backend that is "disabled" the command crashes HAProxy 3.4, so the
-// backend is looked up first.
+// backend is looked up first, over a connection of its own.
 //
 // Management Guide, 9.3, "add server" (2.6; experimental in 2.4 and 2.5).
 func (c *Client) AddServer(ctx context.Context, srv ServerName, address netip.AddrPort, options ...string) error {
@@ -199,8 +199,8 @@ func (c *Client) changeServers(ctx context.Context, srv ServerName, before, afte
 	return err
 }
 
-// Version is what "show version" says, such as 2.6.12-1+deb12u4. Before 2.6,
-// which has no such command, it is taken from "show info".
+// Version is what "show version" says, such as 2.6.12-1+deb12u4. Before 2.6
+// there is no such command, and "show info" is asked over a second connection.
 func (c *Client) Version(ctx context.Context) (string, error) {
 	version, err := c.do(ctx, "show version")
 	if err == nil && strings.Contains(version, "\n") { // a usage text

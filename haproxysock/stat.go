@@ -161,26 +161,35 @@ func (a *answer) statRows(proxy string, each func(Stat)) error {
 		return a.garbled(string(header), "a column "+missing)
 	}
 	return a.statTable(s, proxy, func(s *StatScanner) error {
-		each(s.stat())
+		row, ok := s.stat()
+		if !ok {
+			return a.garbled(string(s.row), "a server's row with numbers in type, sid, scur and qcur")
+		}
+		each(row)
 		return nil
 	})
 }
 
-// stat reads a row scanned with statColumns.
-func (s *StatScanner) stat() Stat {
+// stat reads a row scanned with statColumns. It is not ok if a number is
+// missing that a server's row always has; others' rows may leave them empty.
+func (s *StatScanner) stat() (row Stat, ok bool) {
+	kind, ok := s.Int(2)
+	server := !ok || rowKind(kind) == Servers
 	number := func(i int) int {
-		n, _ := s.Int(i)
+		n, there := s.Int(i)
+		ok = ok && (there || !server)
 		return int(n)
 	}
-	return Stat{
+	row = Stat{
 		Name:    ServerName{Backend: s.Text(0), Server: s.Text(1)},
-		Kind:    rowKind(int64(number(2))),
+		Kind:    rowKind(kind),
 		ID:      number(3),
 		Status:  Status(s.Text(4)),
 		Tracked: s.Text(5),
 		Current: number(6),
 		Queued:  number(7),
 	}
+	return row, ok
 }
 
 // Stats asks for the rows of filter.

@@ -121,6 +121,13 @@ func TestStatNeedsItsColumns(t *testing.T) {
 		_, err := haproxysock.ReadStatRows(strings.NewReader(text))
 		require.ErrorContains(t, err, "want a column "+column)
 	}
+	for _, row := range []string{"web,web01,2,1,UP,,,7,", "web,web01,2,1,UP,,5,x,", "web,web01,2,,UP,,5,7,", "web,web01,,1,UP,,5,7,"} {
+		_, err := haproxysock.ReadStatRows(strings.NewReader(header + "\n" + row + "\n\n"))
+		require.ErrorContains(t, err, "want a server's row with numbers in type, sid, scur and qcur", row)
+	}
+	rows, err = haproxysock.ReadStatRows(strings.NewReader(header + "\nfe,FRONTEND,0,0,OPEN,,5,,\n\n"))
+	require.NoError(t, err)
+	require.Equal(t, 5, rows[0].Current)
 }
 
 func TestScannerKeepsGoingOnNoText(t *testing.T) {
