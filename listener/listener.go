@@ -83,16 +83,18 @@ func (l *Listener) handle(ctx context.Context, programs *programs, event *Event,
 	if !ok {
 		return
 	}
-	log := l.Log.With("program", p.Program(), "event", event.Name, "serial", event.Serial)
+	log := func(level slog.Level, text string, pairs ...any) {
+		l.Log.Log(ctx, level, text, append([]any{"program", p.Program(), "event", event.Name, "serial", event.Serial}, pairs...)...)
+	}
 	servers, errs := programs.servers(p)
 	for _, err := range errs {
-		log.Error("event not carried out", "err", err)
+		log(slog.LevelError, "event not carried out", "err", err)
 	}
 	if len(servers) == 0 {
 		return
 	}
 	if programs.stale(event, p) {
-		log.Info("event is older than what was done: ignored")
+		log(slog.LevelInfo, "event is older than what was done: ignored")
 		return
 	}
 	now := time.Now()
@@ -111,6 +113,6 @@ func (l *Listener) handle(ctx context.Context, programs *programs, event *Event,
 	wait, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), l.AckTimeout, fmt.Errorf("not within %v", l.AckTimeout))
 	defer cancel()
 	if err := ticket.Wait(wait); err != nil {
-		log.Warn("event answered before it was done everywhere; it goes on being tried", "err", err)
+		log(slog.LevelWarn, "event answered before it was done everywhere; it goes on being tried", "err", err)
 	}
 }

@@ -89,6 +89,7 @@ func isSocket(arg string) bool {
 
 // Run answers supervisord until it ends or ctx does.
 func (l *listenCmd) Run(ctx context.Context, log *slog.Logger) error {
+	tuneForOneWaiter()
 	events, answers, err := claimStdio(ctx)
 	if err != nil {
 		return err
