@@ -41,12 +41,15 @@ func newStatScanner(header []byte, next func() ([]byte, error), columns []string
 	s := &StatScanner{next: next, wanted: columns, columns: make([]span, len(columns))}
 	s.stops = make([]int, 0, 2*len(columns))
 	names := bytes.TrimSuffix(bytes.TrimPrefix(header, []byte("# ")), []byte(","))
-	for more := true; more; s.width++ {
+	s.width = bytes.Count(names, []byte(",")) + 1
+	left := len(columns)
+	for at := 0; at < s.width && left > 0; at++ {
 		var name []byte
-		name, names, more = bytes.Cut(names, []byte(","))
+		name, names, _ = bytes.Cut(names, []byte(","))
 		for i, column := range columns {
-			if string(name) == column && s.columns[i].end == 0 {
-				s.columns[i] = span{s.stopAt(s.width), s.stopAt(s.width + 1)}
+			if s.columns[i].end == 0 && string(name) == column {
+				s.columns[i] = span{s.stopAt(at), s.stopAt(at + 1)}
+				left--
 			}
 		}
 	}
