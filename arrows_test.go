@@ -27,7 +27,7 @@ var arrows = map[string][]string{
 	"cmd/supervisor-haproxy": { // wires all of them
 		"listener", "reconcile", "cluster", "haproxysock",
 	},
-	"demo": {}, // drives the program from outside, as its users do
+	"demo": {"haproxysock"}, // drives the program from outside, as its users do, and looks at HAProxy
 
 	"haproxysock/haproxytest": {"haproxysock"},
 	"listener/listenertest":   {"haproxysock/haproxytest"},

@@ -47,7 +47,7 @@ func appMain(args []string) int {
 	return 0
 }
 
-// Run serves until ctx ends and the last request is answered.
+// run serves until ctx ends and the last request is answered.
 func (a *app) run(ctx context.Context) error {
 	if !pause(ctx, a.Delay) {
 		return nil
@@ -90,7 +90,7 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Pause waits for d and says whether ctx let it.
+// pause waits for d and says whether ctx let it.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// StartApp runs an app until stop is called, and returns a client for it.
+// startApp runs an app until stop is called, and returns a client for it.
 func startApp(t *testing.T, a *app) (client *http.Client, stop func(), ended chan error) {
 	dir, err := makeDir() // short, unlike t.TempDir
 	require.NoError(t, err)

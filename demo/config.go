@@ -13,12 +13,12 @@ var (
 	servers = []string{"web1", "web2", "web3", "web4"}
 )
 
-// SlowStarter is the server that needs a while before it can answer.
+// slowStarter is the server that needs a while before it can answer.
 const slowStarter = "web2"
 
 const linger = 300 * time.Millisecond
 
-// HaproxyConfig is the configuration of one load balancer. Its frontend is
+// haproxyConfig is the configuration of one load balancer. Its frontend is
 // file descriptor 3: the demo listens and hands the socket over, so that no
 // port can be taken and none is fixed.
 func haproxyConfig(dir, name string) string {
@@ -56,7 +56,7 @@ backend app
 	return b.String()
 }
 
-// SupervisordConfig is the configuration of supervisord: four programs that
+// supervisordConfig is the configuration of supervisord: four programs that
 // know nothing about load balancers, and the listener that does.
 func supervisordConfig(dir string, root bool, delay time.Duration) string {
 	var b strings.Builder

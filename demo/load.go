@@ -46,7 +46,7 @@ func newPeriod() *period {
 	return &period{answers: map[string]int{}, failures: map[string]int{}}
 }
 
-// NewLoad returns a load of rate requests a second. It sends nothing before
+// newLoad returns a load of rate requests a second. It sends nothing before
 // use says where to.
 func newLoad(rate int, urls map[string]string) *load {
 	l := &load{
@@ -61,7 +61,7 @@ func newLoad(rate int, urls map[string]string) *load {
 	return l
 }
 
-// Run sends until ctx ends. The requests under way end with it.
+// run sends until ctx ends. The requests under way end with it.
 func (l *load) run(ctx context.Context) {
 	var inFlight sync.WaitGroup
 	defer inFlight.Wait()
@@ -100,7 +100,7 @@ func (l *load) send(ctx context.Context, due time.Time, inFlight *sync.WaitGroup
 	})
 }
 
-// Get asks one load balancer and returns which server has answered.
+// get asks one load balancer and returns which server has answered.
 func (l *load) get(ctx context.Context, to *target) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, to.url, nil)
 	if err != nil {
@@ -133,7 +133,7 @@ func (p *period) count(server string, took time.Duration, err error) {
 	p.latencies = append(p.latencies, took)
 }
 
-// Use sends what comes from now on to the named load balancers only, in turn,
+// use sends what comes from now on to the named load balancers only, in turn,
 // and returns when nothing is under way to the others any more.
 func (l *load) use(names ...string) {
 	l.mu.Lock()
@@ -152,7 +152,7 @@ func (l *load) use(names ...string) {
 	}
 }
 
-// Cut begins a new period and returns the counts of the old one, once all that
+// cut begins a new period and returns the counts of the old one, once all that
 // was sent in it has been answered or has failed.
 func (l *load) cut() counts {
 	l.mu.Lock()
@@ -165,7 +165,7 @@ func (l *load) cut() counts {
 	return counts{sent: p.sent, latencies: p.latencies, answers: p.answers, failures: p.failures}
 }
 
-// Counts are what became of the requests that were sent in one period.
+// counts are what became of the requests that were sent in one period.
 type counts struct {
 	sent      int
 	latencies []time.Duration
@@ -181,7 +181,7 @@ func (c counts) failed() int {
 	return n
 }
 
-// Add returns the counts of both.
+// add returns the counts of both.
 func (c counts) add(d counts) counts {
 	sum := counts{
 		sent:      c.sent + d.sent,
@@ -200,7 +200,7 @@ func (c counts) add(d counts) counts {
 	return sum
 }
 
-// Percentile returns the smallest latency that p percent of the answered
+// percentile returns the smallest latency that p percent of the answered
 // requests did not exceed (nearest rank), and 0 if none was answered.
 func (c counts) percentile(p float64) time.Duration {
 	if len(c.latencies) == 0 {
@@ -211,7 +211,7 @@ func (c counts) percentile(p float64) time.Duration {
 	return sorted[min(max(rank, 1), len(sorted))-1]
 }
 
-// Shown is a percentile for people: there is none where nothing was answered.
+// shown is a percentile for people: there is none where nothing was answered.
 func (c counts) shown(p float64) string {
 	if len(c.latencies) == 0 {
 		return "–"

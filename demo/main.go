@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-// Options are what the command line says.
+// options are what the command line says.
 type options struct {
 	bin  string // the product, ready built; "" builds it
 	fast bool
@@ -67,7 +67,7 @@ func demoMain() int {
 	return 0
 }
 
-// Run is the demo from the first process to the last. Everything it started
+// run is the demo from the first process to the last. Everything it started
 // has ended and the temporary directory is gone when it returns.
 func run(interrupt context.Context, scr *screen, o options) (err error) {
 	ctx, end := context.WithCancelCause(interrupt)

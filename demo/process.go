@@ -18,7 +18,7 @@ type process struct {
 	err    error         // of Wait; read after done
 }
 
-// StartProcess starts cmd with its output going to the file log, and calls
+// startProcess starts cmd with its output going to the file log, and calls
 // died if the process ends without having been told to.
 func startProcess(name string, cmd *exec.Cmd, log string, died func(error)) (*process, error) {
 	out, err := os.OpenFile(log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
@@ -53,7 +53,7 @@ func startProcess(name string, cmd *exec.Cmd, log string, died func(error)) (*pr
 	return p, nil
 }
 
-// Stop sends sig, and SIGKILL if that has not ended the process within grace.
+// stop sends sig, and SIGKILL if that has not ended the process within grace.
 // It returns when the process is gone.
 func (p *process) stop(sig os.Signal, grace time.Duration) {
 	p.wanted.Store(true)

@@ -5,14 +5,14 @@ import (
 	"syscall"
 )
 
-// ChildAttr puts a child into a process group of its own, so that a ^C on the
+// childAttr puts a child into a process group of its own, so that a ^C on the
 // terminal comes to us alone and things end in order, and has the kernel kill
 // it if we die without having done that.
 func childAttr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// DieWithParent does the same from the child's side, for supervisord would not
+// dieWithParent does the same from the child's side, for supervisord would not
 // do it. Call it in main only: the wish belongs to a thread.
 func dieWithParent() {
 	runtime.LockOSThread()

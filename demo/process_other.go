@@ -4,11 +4,11 @@ package main
 
 import "syscall"
 
-// ChildAttr puts a child into a process group of its own, so that a ^C on the
+// childAttr puts a child into a process group of its own, so that a ^C on the
 // terminal comes to us alone and things end in order.
 func childAttr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }
 
-// DieWithParent needs Linux.
+// dieWithParent needs Linux.
 func dieWithParent() {}

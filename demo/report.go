@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// Report prints the summary and returns nil if the demo has shown what it was
+// report prints the summary and returns nil if the demo has shown what it was
 // meant to show.
 func (s *script) report() error {
 	s.scr.heading("summary", "Times run from the command to the sample in which both HAProxys had "+
@@ -34,7 +34,7 @@ func (s *script) report() error {
 	return err
 }
 
-// Verdict returns an error that names each step in which requests failed
+// verdict returns an error that names each step in which requests failed
 // though nothing had crashed.
 func verdict(results []result) error {
 	var errs []error
@@ -46,7 +46,7 @@ func verdict(results []result) error {
 	return errors.Join(errs...)
 }
 
-// Summary returns the rows of the final table: a heading, a row for each step,
+// summary returns the rows of the final table: a heading, a row for each step,
 // and the total.
 func summary(results []result) [][]string {
 	rows := [][]string{{"step", "out of rotation", "back", "sent", "retried", "failed", "p50", "p99"}}
@@ -64,7 +64,7 @@ func summaryRow(r result) []string {
 		r.shown(50), r.shown(99)}
 }
 
-// Table renders rows with the first column to the left and the others to the
+// table renders rows with the first column to the left and the others to the
 // right, a rule below the heading and one above the last row.
 func (s *screen) table(rows [][]string) string {
 	widths := make([]int, len(rows[0]))

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/supervisor-haproxy/supervisor-haproxy/haproxysock"
 )
 
 // A rig is everything that runs: two HAProxys and one supervisord with its
@@ -38,7 +40,13 @@ type lb struct {
 	proc   *process // nil while it is away
 }
 
-// NewRig starts it all but does not wait until it works. If it returns an
+// client asks its admin socket.
+func (b *lb) client() *haproxysock.Client {
+	addr := haproxysock.Addr{Network: "unix", Address: b.admin}
+	return &haproxysock.Client{Addr: addr, Timeout: time.Second}
+}
+
+// newRig starts it all but does not wait until it works. If it returns an
 // error, nothing is left behind.
 func newRig(ctx context.Context, scr *screen, o options, fail func(error)) (_ *rig, err error) {
 	r := &rig{scr: scr, fail: fail}
@@ -77,7 +85,7 @@ func newRig(ctx context.Context, scr *screen, o options, fail func(error)) (_ *r
 	return r, r.startSupervisord(supervisord, o.fast)
 }
 
-// FindTool looks where PATH says, and in the directories for daemons, which
+// findTool looks where PATH says, and in the directories for daemons, which
 // Debian leaves out of an ordinary user's PATH.
 func findTool(name, debianPackage string) (string, error) {
 	if path, err := exec.LookPath(name); err == nil {
@@ -93,7 +101,7 @@ func findTool(name, debianPackage string) (string, error) {
 
 var plainPath = regexp.MustCompile(`^[A-Za-z0-9._/-]+$`)
 
-// MakeDir makes the temporary directory. A unix socket's path has 107 bytes at
+// makeDir makes the temporary directory. A unix socket's path has 107 bytes at
 // most, of which HAProxy and supervisord want some for temporary names; and a
 // path without odd characters needs no quoting in anybody's configuration.
 func makeDir() (string, error) {
@@ -104,7 +112,7 @@ func makeDir() (string, error) {
 	return os.MkdirTemp(base, "sv-demo-")
 }
 
-// PlaceBinaries puts the product and this program into the directory, under
+// placeBinaries puts the product and this program into the directory, under
 // names that need no quoting.
 func (r *rig) placeBinaries(ctx context.Context, bin string) error {
 	self, err := os.Executable()
@@ -153,7 +161,7 @@ func (r *rig) startLB(b *lb) (err error) {
 	return err
 }
 
-// KillLB ends a load balancer the hard way: no good-bye, its state is lost.
+// killLB ends a load balancer the hard way: no good-bye, its state is lost.
 func (r *rig) killLB(b *lb) {
 	b.proc.stop(syscall.SIGKILL, time.Second)
 	b.proc = nil
@@ -176,13 +184,13 @@ func (r *rig) startSupervisord(path string, fast bool) (err error) {
 	return err
 }
 
-// WithoutSupervisor drops the variables that could steer the listener from
+// withoutSupervisor drops the variables that could steer the listener from
 // outside, and those that a supervisord above us may have set.
 func withoutSupervisor(env []string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return strings.HasPrefix(kv, "SUPERVISOR_") })
 }
 
-// Ctl runs supervisorctl, printing what it is told and what it says.
+// ctl runs supervisorctl, printing what it is told and what it says.
 func (r *rig) ctl(ctx context.Context, args ...string) error {
 	r.scr.say("supervisorctl", strings.Join(args, " "))
 	out, err := r.ask(ctx, args...)
@@ -192,7 +200,7 @@ func (r *rig) ctl(ctx context.Context, args ...string) error {
 	return err
 }
 
-// Ask runs supervisorctl and returns what it says.
+// ask runs supervisorctl and returns what it says.
 func (r *rig) ask(ctx context.Context, args ...string) (string, error) {
 	limited, cancel := context.WithTimeout(ctx, 40*time.Second)
 	defer cancel()
@@ -208,7 +216,7 @@ func (r *rig) ask(ctx context.Context, args ...string) (string, error) {
 	return string(out), err
 }
 
-// Kill sends SIGKILL to a program's process, behind supervisord's back.
+// kill sends SIGKILL to a program's process, behind supervisord's back.
 func (r *rig) kill(ctx context.Context, program string) error {
 	out, err := r.ask(ctx, "pid", program)
 	if err != nil {
@@ -237,7 +245,7 @@ func (r *rig) urls() map[string]string {
 	return urls
 }
 
-// Dump prints the ends of all logs.
+// dump prints the ends of all logs.
 func (r *rig) dump() {
 	for _, name := range []string{"listener.log", "lb1.log", "lb2.log", "supervisord.log"} {
 		text, err := os.ReadFile(r.file(name))
@@ -248,7 +256,7 @@ func (r *rig) dump() {
 	}
 }
 
-// Close ends every process and removes the directory. Supervisord is asked,
+// close ends every process and removes the directory. Supervisord is asked,
 // for it knows its children; were it to die, they would too: the programs
 // because they asked the kernel for it, the listener because its input ends.
 func (r *rig) close() {

@@ -45,7 +45,7 @@ func wantsColour(out *os.File) bool {
 	return terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-// Restart sets the clock to zero.
+// restart sets the clock to zero.
 func (s *screen) restart() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,7 +58,7 @@ func (s *screen) printf(format string, args ...any) {
 	fmt.Fprintf(s.out, format, args...)
 }
 
-// Paint colours text if colours are wanted.
+// paint colours text if colours are wanted.
 func (s *screen) paint(code, text string) string {
 	if !s.colour || code == "" {
 		return text
@@ -66,7 +66,7 @@ func (s *screen) paint(code, text string) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
-// At prints one line of the timeline.
+// at prints one line of the timeline.
 func (s *screen) at(t time.Time, who, code, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,7 +74,7 @@ func (s *screen) at(t time.Time, who, code, text string) {
 	fmt.Fprintf(s.out, "%s  %s  %s\n", s.paint(dim, clock), s.paint(code, pad(who, 13)), text)
 }
 
-// Say prints what somebody does or says. Logs are dimmed, so that the eye
+// say prints what somebody does or says. Logs are dimmed, so that the eye
 // stays with the states.
 func (s *screen) say(who, text string) {
 	text = shorten(text, lineWidth)
@@ -88,7 +88,7 @@ func (s *screen) say(who, text string) {
 	}
 }
 
-// Change prints a change of states.
+// change prints a change of states.
 func (s *screen) change(t time.Time, c change) {
 	if c.remark != "" {
 		s.at(t, c.who, magenta, c.remark)
@@ -123,16 +123,16 @@ func stateColour(status string) string {
 	return ""
 }
 
-// Heading opens a step: its name and why it is worth watching.
+// heading opens a step: its name and why it is worth watching.
 func (s *screen) heading(title, why string) {
 	rule := strings.Repeat("─", max(3, textWidth-4-utf8.RuneCountInString(title)))
 	s.printf("\n%s\n%s\n", s.paint(bold, "── "+title+" "+rule), wrap(why, textWidth))
 }
 
-// Quiet prints a remark outside of the timeline.
+// quiet prints a remark outside of the timeline.
 func (s *screen) quiet(text string) { s.printf("%s\n", s.paint(dim, text+" …")) }
 
-// LogTail prints the last lines of a log.
+// logTail prints the last lines of a log.
 func (s *screen) logTail(name, text string, lines int) {
 	all := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	if n := len(all) - lines; n > 0 {
@@ -141,7 +141,7 @@ func (s *screen) logTail(name, text string, lines int) {
 	s.printf("\n%s\n  %s\n", s.paint(bold, "── end of "+name), strings.Join(all, "\n  "))
 }
 
-// Wrap breaks text into lines of at most width characters where it can.
+// wrap breaks text into lines of at most width characters where it can.
 func wrap(text string, width int) string {
 	var b strings.Builder
 	room := 0

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Limit is how long any wished state may take before the demo gives up. A
+// limit is how long any wished state may take before the demo gives up. A
 // healthy run needs a quarter of it.
 const limit = 20 * time.Second
 
@@ -47,7 +47,7 @@ func (s *script) steps() []step {
 		{title: "stop web1", do: s.stop("web1"), why: "supervisord sends SIGTERM to web1 and " +
 			"tells the listener, which sets web1 to DRAIN on both HAProxys (no new clients), and to MAINT once it has " +
 			"stopped. No listener can be ahead of that signal, so these programs drain themselves: they answer for another " +
-			millis(linger) + " and finish what they have. (For programs that cannot do that there are `wrap` and `restart`.)"},
+			millis(linger) + " and finish what they have."},
 		{title: "start web1", do: s.start("web1"), why: "RUNNING means no more to supervisord than that the " +
 			"process has lived for a second. So web1 gets no clients on that word: it is DOWN until each HAProxy's own health " +
 			"check has found it well twice."},
@@ -100,7 +100,7 @@ func (s *script) run(ctx context.Context) error {
 	return err
 }
 
-// Dwell is how long a step stays, so that there is load in the state it led to.
+// dwell is how long a step stays, so that there is load in the state it led to.
 func (s *script) dwell() time.Duration {
 	if s.fast {
 		return 300 * time.Millisecond
@@ -125,7 +125,7 @@ func (s *script) stop(program string) func(context.Context, *result) error {
 	}
 }
 
-// AwaitStopped waits for MAINT, and notes when new clients stopped coming.
+// awaitStopped waits for MAINT, and notes when new clients stopped coming.
 func (s *script) awaitStopped(ctx context.Context, begin time.Time, res *result, lbs []string, program string) error {
 	if _, err := s.watch.await(ctx, begin, limit, isMaint(lbs, program)); err != nil {
 		return err
@@ -220,7 +220,7 @@ func (s *script) regainLB(name, program string) func(context.Context, *result) e
 	}
 }
 
-// KeepRunning leaves the rig to people until ctx ends.
+// keepRunning leaves the rig to people until ctx ends.
 func (s *script) keepRunning(ctx context.Context) {
 	r := s.rig
 	s.scr.heading("over to you", "Everything keeps running until ^C, and every change of state is shown. Try in another terminal:")

@@ -27,7 +27,7 @@ type tail struct {
 // is about, if it is about one. An empty text leaves the line out.
 type wording func(line string) (text, member string)
 
-// Print prints the lines that were added since the last call. What is the same
+// print prints the lines that were added since the last call. What is the same
 // on several load balancers is one line, and who repeats himself is heard once.
 func (t *tail) print(scr *screen) {
 	var texts []string
@@ -57,7 +57,7 @@ func (t *tail) print(scr *screen) {
 	}
 }
 
-// Lines returns the whole lines that were added since the last call.
+// lines returns the whole lines that were added since the last call.
 func (t *tail) lines() []string {
 	if t.file == nil {
 		f, err := os.Open(t.path)
@@ -78,7 +78,7 @@ func (t *tail) lines() []string {
 	}
 }
 
-// Close may be called without print before.
+// close may be called without print before.
 func (t *tail) close() {
 	if t.file != nil {
 		t.file.Close()
@@ -87,7 +87,7 @@ func (t *tail) close() {
 
 var supervisordLine = regexp.MustCompile(`^\S+ \S+ (DEBG|INFO|WARN|ERRO|CRIT) (.*)$`)
 
-// SupervisordSays keeps what supervisord logs about its programs. A listener
+// supervisordSays keeps what supervisord logs about its programs. A listener
 // that ends is the end of the demo; fail is told.
 func supervisordSays(fail func(error)) wording {
 	return func(line string) (text, member string) {
@@ -112,7 +112,7 @@ func supervisordSays(fail func(error)) wording {
 
 var slogPair = regexp.MustCompile(`(\w+)=("(?:[^"\\]|\\.)*"|\S*)`)
 
-// ListenerSays tells the listener's log in fewer words: what was done, to which
+// listenerSays tells the listener's log in fewer words: what was done, to which
 // server, and where. The traffic is left out.
 func listenerSays(lbs []*lb) wording {
 	var pairs []string

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// SampleEvery is how fine the demo's times are.
+// sampleEvery is how fine the demo's times are.
 const sampleEvery = 50 * time.Millisecond
 
 // A sample is what both HAProxys said when asked at the same time. It is never
@@ -41,12 +41,12 @@ func newWatch(lbs []*lb, scr *screen) *watch {
 	return &watch{lbs: lbs, scr: scr, counted: make([]int, len(lbs)), changed: make(chan struct{})}
 }
 
-// Follow prints the new lines of a log under a name. Call it before run.
+// follow prints the new lines of a log under a name. Call it before run.
 func (w *watch) follow(who, path string, say wording) {
 	w.tails = append(w.tails, &tail{who: who, path: path, say: say})
 }
 
-// Run samples until ctx ends.
+// run samples until ctx ends.
 func (w *watch) run(ctx context.Context) {
 	t := time.NewTicker(sampleEvery)
 	defer t.Stop()
@@ -63,16 +63,16 @@ func (w *watch) run(ctx context.Context) {
 			for _, tl := range w.tails {
 				tl.print(w.scr)
 			}
-			w.record(w.sample())
+			w.record(w.sample(ctx))
 		}
 	}
 }
 
-func (w *watch) sample() sample {
+func (w *watch) sample(ctx context.Context) sample {
 	all := make([]view, len(w.lbs))
 	var wg sync.WaitGroup
 	for i, b := range w.lbs {
-		wg.Go(func() { all[i], _ = askView(b.admin) }) // no states say enough
+		wg.Go(func() { all[i], _ = askView(ctx, b.client()) }) // no states say enough
 	}
 	wg.Wait()
 	s := sample{taken: time.Now(), lbs: map[string]states{}}
@@ -83,7 +83,7 @@ func (w *watch) sample() sample {
 	return s
 }
 
-// CountRetries adds what an HAProxy has counted since it was asked last. Its
+// countRetries adds what an HAProxy has counted since it was asked last. Its
 // count begins at 0 when it is started again, and is 0 while it is away.
 func (w *watch) countRetries(lb, n int) {
 	w.mu.Lock()
@@ -92,7 +92,7 @@ func (w *watch) countRetries(lb, n int) {
 	w.counted[lb] = n
 }
 
-// Retries returns how often, since the watch began, an HAProxy had to send a
+// retries returns how often, since the watch began, an HAProxy had to send a
 // request elsewhere, for the server that it chose could not be reached.
 func (w *watch) retries() int {
 	w.mu.Lock()
@@ -100,7 +100,7 @@ func (w *watch) retries() int {
 	return w.retried
 }
 
-// Show prints where things stand, and from now on every change. Before, each
+// show prints where things stand, and from now on every change. Before, each
 // HAProxy's first look at programs that do not run yet would be in the way.
 func (w *watch) show() {
 	w.mu.Lock()
@@ -117,7 +117,7 @@ func (w *watch) print(from, to sample, at time.Time) {
 	}
 }
 
-// Record keeps s if it differs from the last sample, and prints what does.
+// record keeps s if it differs from the last sample, and prints what does.
 func (w *watch) record(s sample) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -136,7 +136,7 @@ func (w *watch) record(s sample) {
 	w.changed = make(chan struct{})
 }
 
-// When returns the first time since which cond held, at or after since.
+// when returns the first time since which cond held, at or after since.
 // Otherwise it returns what is missing now, and a channel that tells of news.
 func (w *watch) when(since time.Time, cond condition) (time.Time, <-chan struct{}, error) {
 	w.mu.Lock()
@@ -156,7 +156,7 @@ func (w *watch) when(since time.Time, cond condition) (time.Time, <-chan struct{
 	return time.Time{}, w.changed, missing
 }
 
-// Await waits until cond holds, looking back as far as since, and returns the
+// await waits until cond holds, looking back as far as since, and returns the
 // time at which it first did. If limit passes first, the error says what is
 // still missing.
 func (w *watch) await(ctx context.Context, since time.Time, limit time.Duration, cond condition) (time.Time, error) {
@@ -178,7 +178,7 @@ func (w *watch) await(ctx context.Context, since time.Time, limit time.Duration,
 	}
 }
 
-// Each is fulfilled if ok holds for the status of every named server on every
+// each is fulfilled if ok holds for the status of every named server on every
 // named load balancer.
 func each(lbs, names []string, want string, ok func(status string) bool) condition {
 	return func(s sample) error {
@@ -213,7 +213,7 @@ func isOut(lbs []string, names ...string) condition {
 	return each(lbs, names, "out of rotation", func(s string) bool { return s != "" && !inRotation(s) })
 }
 
-// Answers is fulfilled if the load balancer answers at all, or does not.
+// answers is fulfilled if the load balancer answers at all, or does not.
 func answers(lb string, want bool) condition {
 	return func(s sample) error {
 		if got := s.lbs[lb] != nil; got != want {
@@ -235,7 +235,7 @@ type change struct {
 // as it was.
 type cell struct{ lb, from, to string }
 
-// Diff returns the changes from one sample to the next. A load balancer that
+// diff returns the changes from one sample to the next. A load balancer that
 // went or came is one change, not one for each of its servers.
 func diff(a, b sample) []change {
 	var changes []change
@@ -269,7 +269,7 @@ func diff(a, b sample) []change {
 	return changes
 }
 
-// Names returns all servers that the samples know.
+// names returns all servers that the samples know.
 func names(samples ...sample) []string {
 	all := map[string]bool{}
 	for _, s := range samples {

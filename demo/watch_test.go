@@ -12,7 +12,7 @@ import (
 
 var epoch = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// At is what both load balancers said of web1, so many seconds after the epoch.
+// at is what both load balancers said of web1, so many seconds after the epoch.
 // "" is no answer.
 func at(second float64, lb1, lb2 string) sample {
 	s := sample{taken: epoch.Add(time.Duration(second * float64(time.Second))), lbs: map[string]states{}}
