@@ -45,11 +45,13 @@ func apply(t testing.TB, m cluster.Member, server string, state haproxysock.Admi
 	return report.Servers[0]
 }
 
-// A proxy stands in front of an admin socket and counts.
+// A proxy stands in front of an admin socket and counts. What is to happen before
+// a connection is passed on is set in before.
 type proxy struct {
 	addr        haproxysock.Addr
 	connections atomic.Int64
 	bytes       atomic.Int64 // from HAProxy
+	before      atomic.Pointer[func(connection int64)]
 }
 
 // newProxy passes connections on to addr until the test ends.
@@ -70,7 +72,10 @@ func newProxy(t testing.TB, addr haproxysock.Addr) *proxy {
 			if err != nil {
 				return
 			}
-			p.connections.Add(1)
+			n := p.connections.Add(1)
+			if before := p.before.Load(); before != nil {
+				(*before)(n)
+			}
 			all.Go(func() { p.pass(conn, addr) })
 		}
 	})

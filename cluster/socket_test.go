@@ -44,14 +44,15 @@ func TestSocketKeepsTheOrderOfItsTargets(t *testing.T) {
 	h := haproxytest.Start(t, twoServers)
 	m := socket(h.Unix)
 	report, err := m.Apply(t.Context(), []cluster.Target{
-		target(t, "web/web02", maint), target(t, "web/gone", drain), {}, target(t, "web/web01", drain), target(t, "web/web02", ""),
+		target(t, "web/web02", maint), target(t, "web/gone", drain), {}, {Server: haproxysock.ServerName{Backend: "w eb", Server: "web01"}, State: maint},
+		target(t, "web/web01", drain), target(t, "web/web02", ""),
 	})
 	require.NoError(t, err)
 	var told []string
 	for _, o := range report.Servers {
 		told = append(told, fmt.Sprint(o.Server, " ", o.Asked, " ", o.Err != nil))
 	}
-	require.Equal(t, []string{"web/web02 maint false", "web/gone  true", "/  true", "web/web01 drain false", "web/web02 maint false"}, told)
+	require.Equal(t, []string{"web/web02 maint false", "web/gone  true", "/  true", "w eb/web01  true", "web/web01 drain false", "web/web02 maint false"}, told)
 }
 
 func TestSocketTellsWhatIsNotThere(t *testing.T) {
@@ -182,6 +183,28 @@ func TestSocketLooksFirstAtANewProcess(t *testing.T) {
 	require.Equal(t, maint, o.Asked)
 	o = apply(t, m, "web/web02", ready)
 	require.True(t, o.Gated, "it was not checked before")
+}
+
+// HAProxy is restarted between a row that does not tell and the table that does.
+func TestSocketBelievesNoTableOfAnotherProcess(t *testing.T) {
+	const down = "  server web03 127.0.0.1:9 check inter 20ms\n"
+	h := haproxytest.Start(t, twoServers+down)
+	p := newProxy(t, h.Unix)
+	m := socket(p.addr)
+	eventuallyStatus(t, m, "web/web03", "DOWN")
+	rewrite(t, h, down, strings.TrimSuffix(down, "\n")+" disabled\n")
+	last := p.connections.Load()
+	before := func(n int64) {
+		if n == last+2 {
+			h.Kill()
+			h.Restart()
+		}
+	}
+	p.before.Store(&before)
+	o := apply(t, m, "web/web03", drain)
+	require.Greater(t, p.connections.Load(), last+2)
+	require.Equal(t, maint, o.Asked, "what it is, and not what was asked of the old process")
+	require.Equal(t, maint, h.State("web/web03").Admin.Asked(), "which was not thought out for the new one")
 }
 
 func TestSocketAfterServersWereRenumbered(t *testing.T) {

@@ -129,25 +129,25 @@ func TestASlowMemberDelaysNobody(t *testing.T) {
 func TestAfterARestartAllIsSaidAgain(t *testing.T) {
 	bubble(t, 2, []string{"a", "b", "c", "d"}, func(t *testing.T, r *rig) {
 		f := r.fakes[0]
-		r.done("d", ready)
-		r.done("a", maint)
+		r.done("a", ready)
+		r.done("d", maint)
 		r.done("b", drain)
-		f.fault(func() { f.servers["d"].boots = maint })
+		f.fault(func() { f.servers["a"].boots = maint })
 		r.pass(1500 * time.Millisecond)
 		for range 3 {
 			f.calls()
 			f.restart()
 			r.pass(time.Second)
-			r.requireState(f, "a", maint)
+			r.requireState(f, "d", maint)
 			r.requireState(f, "b", drain)
 			r.requireState(f, "c", ready)
-			r.requireState(f, "d", ready)
+			r.requireState(f, "a", ready)
 			require.Empty(t, r.Pending())
 			var told []string
 			for _, x := range f.calls() {
 				told = append(told, x.sets()...)
 			}
-			require.Equal(t, []string{"a maint", "b drain", "d ready"}, told, "what goes out comes first")
+			require.Equal(t, []string{"b drain", "d maint", "a ready"}, told, "what goes out comes first")
 		}
 		require.Equal(t, 3, r.log.count(tellsRestart))
 		require.Zero(t, r.log.count(tellsForeign))

@@ -94,7 +94,7 @@ func (r *Reconciler) Wish(wishes ...Wish) *Ticket {
 		for _, m := range r.members {
 			e := m.entry(w.Server)
 			e.renew(&w)
-			if !m.away && !t.open[e] {
+			if !m.away {
 				t.open[e] = true
 				e.waiting = append(e.waiting, t)
 			}
