@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -72,7 +73,9 @@ backend web
 func load(t testing.TB, h *haproxytest.HAProxy) {
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
-		Dial:              func(string, string) (net.Conn, error) { return net.Dial("unix", h.Dir+"/fe.sock") },
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", h.Dir+"/fe.sock")
+		},
 	}}
 	end := make(chan struct{})
 	var all sync.WaitGroup
