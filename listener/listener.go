@@ -36,8 +36,9 @@ const defaultAckTimeout = 2 * time.Second
 // arrange, by a deadline on the stream.
 //
 // Each event becomes a wish at once. It is answered OK when all members have
-// been seen as wished, and OK all the same when that takes longer than
-// AckTimeout: the wish stays, and FAIL would bring the event back for ever.
+// been seen as wished. A member that is away, refuses or takes longer than
+// AckTimeout does not change that: its wish stays, and FAIL would bring the event
+// back for ever.
 func (l *Listener) Run(ctx context.Context) error {
 	if l.Log == nil {
 		l.Log = slog.New(slog.DiscardHandler)
@@ -113,6 +114,6 @@ func (l *Listener) handle(ctx context.Context, programs *programs, event *Event,
 	wait, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), l.AckTimeout, fmt.Errorf("not within %v", l.AckTimeout))
 	defer cancel()
 	if err := ticket.Wait(wait); err != nil {
-		log(slog.LevelWarn, "event answered before it was done everywhere; it goes on being tried", "err", err)
+		log(slog.LevelWarn, "event answered, and not done everywhere: it goes on being tried", "err", err)
 	}
 }

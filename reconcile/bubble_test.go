@@ -175,14 +175,13 @@ func (l *logbook) count(text string) int {
 }
 
 const (
-	tellsAway     = "member is away: nothing waits for it until it answers again"
+	tellsAway     = "member is away: nobody waits for it until it answers again"
 	tellsNotSo    = "server is not as wished: tried again"
 	tellsRefused  = "server refused"
 	tellsForeign  = "server was changed by someone else: left so until the next event"
 	tellsLate     = "server was changed by a late command: set again"
 	tellsRestart  = "haproxy was restarted: all wishes are sent again"
 	tellsAnswers  = "member answers again"
-	tellsMissed   = "member not reached"
 	tellsUndone   = "left undone"
 	tellsUp       = "server is up"
 	tellsNoServer = "server cannot be found"

@@ -81,7 +81,7 @@ func (e *entry) saw(o cluster.Observed, target cluster.Target) {
 		e.gated = true
 		e.attempts++
 		e.note(slog.LevelInfo, "server waits for haproxy's check", "state", e.wish.State, "program", e.wish.Program, "took", time.Since(e.since))
-		e.release()
+		e.release(nil)
 	default:
 		e.missed(target)
 	}
@@ -119,7 +119,7 @@ func (e *entry) settle() {
 	e.settled, e.refusal, e.retry = true, "", time.Time{}
 	e.note(slog.LevelInfo, "server set", "state", e.wish.State, "status", e.seen.Status,
 		"program", e.wish.Program, "event", e.wish.Source, "took", time.Since(e.since))
-	e.release()
+	e.release(nil)
 }
 
 // refused is about what HAProxy will not do however often it is asked. Nobody
@@ -130,7 +130,7 @@ func (e *entry) refused() {
 	}
 	e.gated = false
 	e.retry = time.Now().Add(refusedRetry)
-	e.release()
+	e.release(e.seen.Err)
 	text := e.seen.Err.Error()
 	if text == e.refusal {
 		return
@@ -162,12 +162,18 @@ func (e *entry) compare(was cluster.Observed) {
 	}
 }
 
-// release lets go of everybody who waits for the entry.
-func (e *entry) release() {
+// release lets go of everybody who waits for the entry; err says why, if it is
+// not done.
+func (e *entry) release(err error) {
 	for _, t := range e.waiting {
-		t.forget(e)
+		t.forget(e, err)
 	}
 	e.waiting = nil
+}
+
+// pending says that the wish is not fulfilled, and why.
+func (e *entry) pending(err error) *PendingError {
+	return &PendingError{Wish: *e.wish, Member: e.member.String(), Err: err}
 }
 
 func (e *entry) note(level slog.Level, text string, pairs ...any) {

@@ -54,7 +54,7 @@ backend web
 	lb1.EventuallyState("web/web01", maint)
 
 	lb2.Pause()
-	require.NoError(t, wish("web/web02", drain), "it was waited for, and is away")
+	require.ErrorContains(t, wish("web/web02", drain), lb2.TCP.String())
 	is(lb1, "web/web02", drain)
 	require.Len(t, r.Pending(), 1)
 	lb2.Resume()

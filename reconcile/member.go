@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"time"
 
@@ -41,7 +42,6 @@ type member struct {
 	hold   time.Time // not to be asked before
 	err    error     // why the last exchange came to nothing
 	misses int       // how many came to nothing since the last that did not
-	since  time.Time // when the first of them began
 	away   bool      // nobody waits for it
 
 	restarts int       // how often in quick succession it was seen restarted
@@ -111,7 +111,6 @@ func (m *member) run(ctx context.Context) {
 			}
 			continue
 		}
-		began := time.Now()
 		exchange, cancel := context.WithTimeout(ctx, m.r.timeout())
 		report, err := m.Apply(exchange, targets)
 		cancel()
@@ -123,11 +122,12 @@ func (m *member) run(ctx context.Context) {
 		}
 		m.r.mu.Lock()
 		if err != nil {
-			m.failed(err, targets, began)
+			m.failed(err, targets)
 		} else {
 			m.learn(report, targets)
 		}
 		m.r.mu.Unlock()
+		runtime.Gosched() // an answer goes out before the log is written
 		m.tell()
 		if ctx.Err() != nil {
 			return
@@ -206,15 +206,11 @@ func outFirst(a, b cluster.Target) int {
 }
 
 // failed is about an exchange that came to nothing. What the member has heard of
-// it is not known, so it is asked before it is told anything more.
-func (m *member) failed(err error, targets []cluster.Target, began time.Time) {
-	now := time.Now()
-	if m.misses == 0 {
-		m.since = began
-		m.note(slog.LevelWarn, "member not reached", "err", err)
-	}
+// it is not known, so it is asked before it is told anything more; and nobody
+// waits for it, because the events behind this one have to reach the others.
+func (m *member) failed(err error, targets []cluster.Target) {
 	m.err = err
-	m.hold = now.Add(backoff(m.misses))
+	m.hold = time.Now().Add(backoff(m.misses))
 	m.misses++
 	m.ask = true
 	for _, t := range targets {
@@ -222,9 +218,7 @@ func (m *member) failed(err error, targets []cluster.Target, began time.Time) {
 			m.index[t.Server].late.add(t.State)
 		}
 	}
-	if now.Sub(m.since) >= m.r.timeout() {
-		m.leave(err)
-	}
+	m.leave(err)
 }
 
 // leave says that nobody waits for the member any more.
@@ -236,9 +230,9 @@ func (m *member) leave(cause error) {
 	if m.err != nil {
 		cause = m.err
 	}
-	m.note(slog.LevelError, "member is away: nothing waits for it until it answers again", "err", cause)
+	m.note(slog.LevelError, "member is away: nobody waits for it until it answers again", "err", cause)
 	for _, e := range m.entries {
-		e.release()
+		e.release(cause)
 	}
 }
 

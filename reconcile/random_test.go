@@ -190,24 +190,8 @@ func (a *accident) check() {
 }
 
 // wasTrue reports whether f had been seen to do what was wished of server when a
-// ticket for it was answered, or was away meanwhile.
+// ticket for it was answered.
 func (a *accident) wasTrue(told told, server string, f *fake) bool {
-	away := false
-	for _, line := range a.log.lines {
-		if line.member != f.name || line.text != tellsAway && line.text != tellsAnswers {
-			continue
-		}
-		if !line.at.Before(told.at) && (away || line.text == tellsAway) && !line.at.After(told.until) {
-			return true
-		}
-		if line.at.After(told.until) {
-			break
-		}
-		away = line.text == tellsAway
-	}
-	if away {
-		return true
-	}
 	// Tickets of older wishes wait for newer ones of the same server; any that
 	// was wished meanwhile will do.
 	for _, w := range a.wished[server] {
@@ -219,7 +203,7 @@ func (a *accident) wasTrue(told told, server string, f *fake) bool {
 				continue
 			}
 			for _, o := range x.report.Servers {
-				if o.Server == web(server) && (o.Err != nil || w.by(o.Asked) || o.Gated && w.state == ready) {
+				if o.Server == web(server) && o.Err == nil && (w.by(o.Asked) || o.Gated && w.state == ready) {
 					return true
 				}
 			}

@@ -94,7 +94,9 @@ func (r *Reconciler) Wish(wishes ...Wish) *Ticket {
 		for _, m := range r.members {
 			e := m.entry(w.Server)
 			e.renew(&w)
-			if !m.away {
+			if m.away {
+				t.missing = append(t.missing, e.pending(m.err))
+			} else {
 				t.open[e] = true
 				e.waiting = append(e.waiting, t)
 			}
@@ -111,14 +113,13 @@ func (r *Reconciler) Wish(wishes ...Wish) *Ticket {
 
 // abandon gives up waiting for t's members. One that answers, but whose server
 // will not be as wished, is not away; only this server is not waited for.
-func (r *Reconciler) abandon(t *Ticket, cause error) error {
+func (r *Reconciler) abandon(t *Ticket, cause error) {
 	r.mu.Lock()
-	err := t.pending(cause)
 	now := time.Now()
 	for e := range t.open {
 		if now.Before(e.retry) {
 			e.waiting = slices.DeleteFunc(e.waiting, func(other *Ticket) bool { return other == t })
-			t.forget(e)
+			t.forget(e, cause)
 		} else {
 			e.member.leave(cause)
 		}
@@ -127,7 +128,6 @@ func (r *Reconciler) abandon(t *Ticket, cause error) error {
 	for _, m := range r.members {
 		m.tell()
 	}
-	return err
 }
 
 // Pending lists all wishes that are not seen to be fulfilled.
@@ -144,7 +144,7 @@ func (r *Reconciler) Pending() []PendingError {
 			if err == nil {
 				err = e.seen.Err
 			}
-			all = append(all, PendingError{Wish: *e.wish, Member: m.String(), Err: err})
+			all = append(all, *e.pending(err))
 		}
 	}
 	return all

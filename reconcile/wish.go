@@ -30,29 +30,33 @@ type Wish struct {
 // A Ticket is for waiting until the wishes of one call of [Reconciler.Wish] are
 // seen to be fulfilled.
 type Ticket struct {
-	r    *Reconciler
-	open map[*entry]bool // guarded by r.mu
-	done chan struct{}   // closed when open is empty
+	r       *Reconciler
+	open    map[*entry]bool // guarded by r.mu
+	missing []error         // what was given up; guarded by r.mu until done
+	done    chan struct{}   // closed when open is empty
 }
 
-// Wait returns nil when each member that is not away has been seen in the wished
-// state, has refused it, or checks a server that is to become ready. If ctx ends
-// first, the members that are still missing are away from then on: nobody waits
-// for them until they have answered again. The error says what is missing and
-// where; it stays wished and goes on being tried.
+// Wait returns nil when every member has been seen in the wished state, or checks
+// a server that is to become ready. It waits for no member that is away, and for
+// no longer than ctx: members that are still missing then are away from then on,
+// until they have answered again. The error joins a [*PendingError] for each
+// wish and member that is not done; it stays wished and goes on being tried.
 func (t *Ticket) Wait(ctx context.Context) error {
 	select {
 	case <-t.done:
-		return nil
 	case <-ctx.Done():
-		return t.r.abandon(t, context.Cause(ctx))
+		t.r.abandon(t, context.Cause(ctx))
 	}
+	return errors.Join(t.missing...)
 }
 
-// forget takes e out of what is waited for.
-func (t *Ticket) forget(e *entry) {
+// forget takes e out of what is waited for; err says why, if it is not done.
+func (t *Ticket) forget(e *entry, err error) {
 	if !t.open[e] {
 		return
+	}
+	if err != nil {
+		t.missing = append(t.missing, e.pending(err))
 	}
 	delete(t.open, e)
 	if len(t.open) == 0 {
@@ -76,16 +80,3 @@ func (e *PendingError) Error() string {
 }
 
 func (e *PendingError) Unwrap() error { return e.Err }
-
-// pending joins what is missing of a ticket.
-func (t *Ticket) pending(cause error) error {
-	var all []error
-	for e := range t.open {
-		err := e.member.err
-		if err == nil {
-			err = cause
-		}
-		all = append(all, &PendingError{Wish: *e.wish, Member: e.member.String(), Err: err})
-	}
-	return errors.Join(all...)
-}
