@@ -59,6 +59,9 @@ type Observed struct {
 	// Stuck means that the server is ready and down and no check will raise it;
 	// known only where [Target.Certain] was set. Asking Ready again raises it.
 	Stuck bool
+	// Unchecked means that nothing tells HAProxy whether the server answers: no
+	// check, no agent, no other server that it tracks.
+	Unchecked bool
 	// Err says why the state was refused, or that there is no such server.
 	Err error
 }

@@ -13,6 +13,7 @@ import (
 type place struct {
 	id      int  // its number, which the row is asked for by
 	checked bool // HAProxy's own check will raise it
+	agent   bool // an agent has a say in its state
 	tracked bool // it follows another server's check
 	stuck   bool // ready and down, and no check will raise it: "health down" was said of it
 }
@@ -21,8 +22,9 @@ type place struct {
 // state, so a server with one is not sent through the check.
 func (p *place) take(st *haproxysock.ServerState) {
 	p.id = st.ID
-	p.checked = st.Check.Enabled() && !st.Agent.Enabled()
-	p.stuck = st.Op == haproxysock.OpStopped && st.Admin.InRotation() && !st.Check.Enabled() && !st.Agent.Enabled() && !p.tracked
+	p.agent = st.Agent.Enabled()
+	p.checked = st.Check.Enabled() && !p.agent
+	p.stuck = st.Op == haproxysock.OpStopped && st.Admin.InRotation() && !st.Check.Enabled() && !p.agent && !p.tracked
 }
 
 // careful reports whether the way to ready depends on what the server is in now.

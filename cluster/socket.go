@@ -130,6 +130,7 @@ func (s *Socket) round(ctx context.Context, steps []step, way func(*place, hapro
 		at := s.places[o.Server]
 		at.tracked = sight.Stat.Tracked != ""
 		at.stuck = at.stuck && !at.tracked && !o.Status.Up()
+		o.Unchecked = !at.checked && !at.agent && !at.tracked
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ backend app
 type rig struct {
 	*listenertest.Peer
 	t    *testing.T
-	log  *syncBuffer
+	log  *haproxytest.Buffer
 	stop context.CancelFunc
 	done chan error
 }
@@ -52,7 +52,7 @@ func start(t *testing.T, members []haproxysock.Addr, specs ...string) *rig {
 	t.Helper()
 	mapping, err := listener.ParseMapping(specs)
 	require.NoError(t, err)
-	r := &rig{t: t, Peer: listenertest.NewPeer(t), log: &syncBuffer{}, done: make(chan error, 1)}
+	r := &rig{t: t, Peer: listenertest.NewPeer(t), log: &haproxytest.Buffer{}, done: make(chan error, 1)}
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var sockets []cluster.Member
 	for _, addr := range members {
@@ -517,21 +517,4 @@ func (l *load) await(n int64) {
 		}
 		return nil
 	})
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

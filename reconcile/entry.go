@@ -63,6 +63,9 @@ func (e *entry) target() cluster.Target {
 func (e *entry) saw(o cluster.Observed, target cluster.Target) {
 	was := e.seen
 	e.seen, e.known = o, o.Status != ""
+	if o.Unchecked && !was.Unchecked {
+		e.note(slog.LevelWarn, "haproxy does not check this server: it gets requests as soon as its program is RUNNING")
+	}
 	if e.gated && o.Status.Up() {
 		e.gated = false
 		e.note(slog.LevelInfo, "server is up", "status", o.Status)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/supervisor-haproxy/supervisor-haproxy/cluster"
@@ -21,7 +22,7 @@ type listenCmd struct {
 	Poll       time.Duration `default:"1s" help:"How often to look at every HAProxy, to notice a reload or a restart."`
 	Args       []string      `arg:"" optional:"" name:"socket-or-mapping" help:"Admin sockets and PROGRAM:BACKEND/SERVER mappings."`
 
-	members []cluster.Member
+	members []*cluster.Socket
 	specs   []listener.Spec
 }
 
@@ -96,13 +97,17 @@ func (l *listenCmd) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	defer events.restore()
 
-	rec := reconcile.New(l.members...)
+	var members []cluster.Member
+	for _, m := range l.members {
+		members = append(members, m)
+	}
+	rec := reconcile.New(members...)
 	rec.Timeout, rec.Poll, rec.Log = l.AckTimeout, l.Poll, log
 	// The wishes outlast ctx: the event in hand is finished first.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan error, 1)
-	go func() { done <- rec.Run(background) }()
-
+	var running sync.WaitGroup
+	running.Go(func() { rec.Run(background) })
+	running.Go(func() { l.warnAboutLevels(background, log) })
 	err = (&listener.Listener{
 		Conn:       listener.NewConn(events, answers),
 		Specs:      l.specs,
@@ -111,5 +116,17 @@ func (l *listenCmd) Run(ctx context.Context, log *slog.Logger) error {
 		Log:        log,
 	}).Run(ctx)
 	stop()
-	return errors.Join(err, <-done)
+	running.Wait()
+	return err
+}
+
+// warnAboutLevels tells early of sockets that would refuse every change. One that
+// does not answer is told of when it is needed.
+func (l *listenCmd) warnAboutLevels(ctx context.Context, log *slog.Logger) {
+	for _, m := range l.members {
+		level, err := m.Client.Level(ctx)
+		if err == nil && level != "admin" {
+			log.Warn("member will refuse all changes: want \"level admin\" on its stats socket", "member", m.String(), "level", level)
+		}
+	}
 }

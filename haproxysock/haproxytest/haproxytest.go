@@ -42,7 +42,7 @@ type HAProxy struct {
 	t    testing.TB
 	args []string
 	tcp  *os.File // the listening socket behind TCP
-	log  logBuffer
+	log  Buffer
 	cmd  *exec.Cmd
 }
 
@@ -244,18 +244,19 @@ func ShortDir(t testing.TB) string {
 	return dir
 }
 
-type logBuffer struct {
+// A Buffer is written and read by different goroutines.
+type Buffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
-func (b *logBuffer) Write(p []byte) (int, error) {
+func (b *Buffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.Write(p)
 }
 
-func (b *logBuffer) String() string {
+func (b *Buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
