@@ -19,8 +19,8 @@ type view struct {
 // askView asks a HAProxy.
 func askView(ctx context.Context, admin *haproxysock.Client) (view, error) {
 	v := view{states: states{}}
-	filter := haproxysock.StatFilter{Proxy: "app", Kinds: haproxysock.Servers}
-	err := admin.ScanStats(ctx, filter, []string{"svname", "status", "wretr", "wredis"}, func(row *haproxysock.StatScanner) error {
+	filters := []haproxysock.StatFilter{{Proxy: "app", Kinds: haproxysock.Servers}}
+	err := admin.ScanStats(ctx, filters, []string{"svname", "status", "wretr", "wredis"}, func(row *haproxysock.StatScanner) error {
 		again, _ := row.Int(2)
 		elsewhere, _ := row.Int(3)
 		v.states[row.Text(0)] = row.Text(1)

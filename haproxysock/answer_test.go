@@ -39,7 +39,7 @@ var asks = map[string]struct {
 		return err
 	}},
 	"scan": {statReply, func(ctx context.Context, c *haproxysock.Client) error {
-		return c.ScanStats(ctx, haproxysock.StatFilter{}, []string{"status"}, func(*haproxysock.StatScanner) error { return nil })
+		return c.ScanStats(ctx, nil, []string{"status"}, func(*haproxysock.StatScanner) error { return nil })
 	}},
 	"states": {stateReply, func(ctx context.Context, c *haproxysock.Client) error { _, err := c.ServerStates(ctx, ""); return err }},
 	"conns":  {connReply, func(ctx context.Context, c *haproxysock.Client) error { _, err := c.ServerConns(ctx, ""); return err }},
@@ -149,7 +149,7 @@ func TestARowLongerThanTheBuffer(t *testing.T) {
 	long := strings.Repeat("long,", 100_000)
 	p := says(t, "# pxname,svname,status,\nweb,a,UP,"+long+"\nweb,b,DOWN,\nweb,\"c\",UP,"+long+"\n\n")
 	var seen []string
-	err := p.client.ScanStats(t.Context(), haproxysock.StatFilter{}, []string{"svname", "status"}, func(s *haproxysock.StatScanner) error {
+	err := p.client.ScanStats(t.Context(), nil, []string{"svname", "status"}, func(s *haproxysock.StatScanner) error {
 		seen = append(seen, s.Text(0)+" "+s.Text(1))
 		return nil
 	})
@@ -161,7 +161,7 @@ func TestAnErrorOfTheCallerEndsTheScan(t *testing.T) {
 	enough := context.Canceled
 	p := says(t, "# pxname,svname,\n"+strings.Repeat("web,a,\n", 5)+"\n")
 	rows := 0
-	err := p.client.ScanStats(t.Context(), haproxysock.StatFilter{}, nil, func(*haproxysock.StatScanner) error {
+	err := p.client.ScanStats(t.Context(), nil, nil, func(*haproxysock.StatScanner) error {
 		rows++
 		return enough
 	})

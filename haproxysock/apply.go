@@ -103,15 +103,14 @@ func (c *Client) Apply(ctx context.Context, changes []Change) ([]Sight, Process,
 
 // pack makes commands out of as many changes as fit a line, and counts those.
 func (c *Client) pack(changes []Change) (commands []string, n int, err error) {
-	const overhead = len(masterPrefix) + 1
-	size := len("show info") + overhead
+	size := len("show info") + commandOverhead
 	for _, change := range changes {
 		added, err := change.commands()
 		if err != nil {
 			return nil, 0, err
 		}
 		for _, command := range added {
-			size += len(command) + overhead
+			size += len(command) + commandOverhead
 		}
 		if n > 0 && size > c.Addr.maxLine() {
 			break

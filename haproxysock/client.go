@@ -120,6 +120,9 @@ func (c *Client) line(commands []string) []byte {
 // masterPrefix sends a command to the current worker. Management Guide, 9.4.
 const masterPrefix = "@1 "
 
+// commandOverhead is what a command adds to a line at most, besides itself.
+const commandOverhead = len(masterPrefix) + 1
+
 // do asks one command that answers with a text.
 func (c *Client) do(ctx context.Context, command string) (string, error) {
 	var reply string

@@ -193,7 +193,7 @@ backend big
   server-template s 1-5000 127.0.0.1:9
 `)
 	rows := 0
-	err := h.Client().ScanStats(t.Context(), haproxysock.StatFilter{}, nil, func(*haproxysock.StatScanner) error {
+	err := h.Client().ScanStats(t.Context(), nil, nil, func(*haproxysock.StatScanner) error {
 		if rows++; rows == 1 {
 			h.Kill()
 		}

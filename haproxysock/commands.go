@@ -153,7 +153,7 @@ func (c *Client) AddServer(ctx context.Context, srv ServerName, address netip.Ad
 		return fmt.Errorf("server %s: %d options: want at most %d", srv, len(options), most)
 	}
 	serves := false
-	err := c.ScanStats(ctx, StatFilter{Proxy: srv.Backend, Kinds: Backends}, []string{"type"}, func(*StatScanner) error {
+	err := c.ScanStats(ctx, []StatFilter{{Proxy: srv.Backend, Kinds: Backends}}, []string{"type"}, func(*StatScanner) error {
 		serves = true
 		return nil
 	})

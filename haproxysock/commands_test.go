@@ -150,7 +150,7 @@ func TestCommands(t *testing.T) {
 			t.Run("tables", func(t *testing.T) { readTables(t, c) })
 			t.Run("cookie", func(t *testing.T) { // a user is not told
 				one, cookie := haproxysock.StatFilter{Proxy: "web", Kinds: haproxysock.Servers, Server: 1}, ""
-				require.NoError(t, c.ScanStats(ctx, one, []string{"cookie"}, func(s *haproxysock.StatScanner) error {
+				require.NoError(t, c.ScanStats(ctx, []haproxysock.StatFilter{one}, []string{"cookie"}, func(s *haproxysock.StatScanner) error {
 					cookie = s.Text(0)
 					return nil
 				}))
@@ -314,7 +314,7 @@ func TestNothingIsSentOfWhatIsWrong(t *testing.T) {
 	for _, bad := range []string{"web;show env", "web show", "web\nshow env", `web\`, "#3", "a/b"} {
 		for _, err := range []error{
 			second(c.Stats(ctx, haproxysock.StatFilter{Proxy: bad})),
-			c.ScanStats(ctx, haproxysock.StatFilter{Proxy: bad}, nil, nil),
+			c.ScanStats(ctx, []haproxysock.StatFilter{{Proxy: bad}}, nil, nil),
 			second(c.ServerStates(ctx, bad)),
 			second(c.ServerConns(ctx, bad)),
 			apply(haproxysock.ServerName{Backend: bad, Server: "x"}, haproxysock.Look),

@@ -58,19 +58,44 @@ func (f StatFilter) command() (string, error) {
 	return fmt.Sprintf("show stat %s %d %s", proxy, kinds, server), nil
 }
 
-// ScanStats asks for the rows of filter and calls row for each; the scanner has
-// the fields of columns, in that order. An error of row ends it and comes back.
-// A proxy that does not exist is a *CommandError.
+// ScanStats asks for the rows of each filter in turn (of all, without one), in
+// one round trip as far as a line is long enough, and calls row for each; the
+// scanner has the fields of columns, in that order. An error of row ends it and
+// comes back. A proxy that does not exist is a *CommandError.
 //
 // Management Guide, 9.3, "show stat".
-func (c *Client) ScanStats(ctx context.Context, filter StatFilter, columns []string, row func(*StatScanner) error) error {
-	command, err := filter.command()
-	if err != nil {
-		return err
+func (c *Client) ScanStats(ctx context.Context, filters []StatFilter, columns []string, row func(*StatScanner) error) error {
+	if len(filters) == 0 {
+		filters = []StatFilter{{}}
 	}
-	return c.ask(ctx, []string{command}, func(a *answer) error {
-		return a.stats(filter.Proxy, columns, row)
-	})
+	for len(filters) > 0 {
+		var commands []string
+		size := 0
+		for _, f := range filters {
+			command, err := f.command()
+			if err != nil {
+				return err
+			}
+			if size += len(command) + commandOverhead; size > c.Addr.maxLine() && len(commands) > 0 {
+				break
+			}
+			commands = append(commands, command)
+		}
+		asked := filters[:len(commands)]
+		filters = filters[len(commands):]
+		err := c.ask(ctx, commands, func(a *answer) error {
+			for _, f := range asked {
+				if err := a.stats(f.Proxy, columns, row); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var errShortRow = errors.New("row too short")

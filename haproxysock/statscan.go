@@ -72,14 +72,20 @@ func (s *StatScanner) stopAt(n int) int {
 }
 
 // missing names a column that was wanted and is not in the table, or none.
-func (s *StatScanner) missing() string {
-	for i, c := range s.columns {
+func (s *StatScanner) missing() string { return s.missingOf(len(s.columns)) }
+
+// missingOf is missing among the first n.
+func (s *StatScanner) missingOf(n int) string {
+	for i, c := range s.columns[:n] {
 		if c.end == 0 {
 			return s.wanted[i]
 		}
 	}
 	return ""
 }
+
+// Has reports whether the table has the i-th wanted column.
+func (s *StatScanner) Has(i int) bool { return s.columns[i].end != 0 }
 
 // Scan reads the next row, and says whether there was one.
 func (s *StatScanner) Scan() bool {
