@@ -16,15 +16,15 @@ type Member interface {
 	// String is the member's address, as people write it.
 	String() string
 
-	// Apply brings each target into its state and reads it back. The Report has
+	// Apply brings each target into its state and reads it back. Applied has
 	// an Observed for each target, in their order. What one server is refused
 	// leaves the others alone. After a restart of HAProxy since the last call,
-	// which the Report's Process tells, the servers may only have been looked at:
+	// which Applied.Process tells, the servers may only have been looked at:
 	// what was wanted of them was thought out for another process.
 	//
 	// An error means that the member was not reached or made no sense; what was
 	// asked may or may not have been heard, and asking again is harmless.
-	Apply(ctx context.Context, targets []Target) (Report, error)
+	Apply(ctx context.Context, targets []Target) (Applied, error)
 }
 
 // A Target is a server of one member and what is wanted of it.
@@ -40,8 +40,8 @@ type Target struct {
 	Certain bool
 }
 
-// A Report is what one member said in one exchange.
-type Report struct {
+// An Applied is what one member said in one exchange.
+type Applied struct {
 	Process haproxysock.Process
 	Servers []Observed // one a target, in their order
 }

@@ -35,7 +35,7 @@ func (s *Socket) String() string { return s.Client.Addr.String() }
 // Apply is [Member.Apply]. It takes one round trip. Further ones follow where a
 // row does not tell, where a server is to go through HAProxy's check (it must not
 // be ready, so it is looked at first), and for servers that are new to us.
-func (s *Socket) Apply(ctx context.Context, targets []Target) (Report, error) {
+func (s *Socket) Apply(ctx context.Context, targets []Target) (Applied, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	report, err := s.apply(ctx, targets)
@@ -47,13 +47,13 @@ func (s *Socket) Apply(ctx context.Context, targets []Target) (Report, error) {
 		report, err = s.apply(ctx, looks)
 	}
 	if err != nil {
-		return Report{}, err
+		return Applied{}, err
 	}
 	return report, nil
 }
 
-func (s *Socket) apply(ctx context.Context, targets []Target) (Report, error) {
-	report := Report{Servers: make([]Observed, len(targets))}
+func (s *Socket) apply(ctx context.Context, targets []Target) (Applied, error) {
+	report := Applied{Servers: make([]Observed, len(targets))}
 	var steps []step
 	for i, t := range targets {
 		o := &report.Servers[i]

@@ -18,6 +18,9 @@ type Client struct {
 	Timeout time.Duration // of one connection, from dialing to its end; 0 means 10 s
 }
 
+// String is the client's address.
+func (c *Client) String() string { return c.Addr.String() }
+
 // defaultTimeout is as long as HAProxy bears with an idle client ("stats
 // timeout"), and with it everybody who waits for that client's slot.
 const defaultTimeout = 10 * time.Second

@@ -66,7 +66,7 @@ type server struct {
 type exchange struct {
 	began, ended time.Time
 	targets      []cluster.Target
-	report       cluster.Report
+	report       cluster.Applied
 	err          error
 }
 
@@ -103,7 +103,7 @@ func (f *fake) boot() {
 	}
 }
 
-func (f *fake) Apply(ctx context.Context, targets []cluster.Target) (cluster.Report, error) {
+func (f *fake) Apply(ctx context.Context, targets []cluster.Target) (cluster.Applied, error) {
 	f.mu.Lock()
 	x := &exchange{began: time.Now(), targets: slices.Clone(targets)}
 	f.exchanges = append(f.exchanges, x)
@@ -115,20 +115,20 @@ func (f *fake) Apply(ctx context.Context, targets []cluster.Target) (cluster.Rep
 	return report, err
 }
 
-func (f *fake) apply(ctx context.Context, targets []cluster.Target) (cluster.Report, error) {
+func (f *fake) apply(ctx context.Context, targets []cluster.Target) (cluster.Applied, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.wait(ctx, f.before); err != nil {
-		return cluster.Report{}, err
+		return cluster.Applied{}, err
 	}
 	for f.hung {
 		if err := f.change(ctx); err != nil {
 			f.hearLate(targets)
-			return cluster.Report{}, err
+			return cluster.Applied{}, err
 		}
 	}
 	if f.refuses {
-		return cluster.Report{}, errors.New("connection refused")
+		return cluster.Applied{}, errors.New("connection refused")
 	}
 	if f.newEach {
 		f.process.Pid++
@@ -136,7 +136,7 @@ func (f *fake) apply(ctx context.Context, targets []cluster.Target) (cluster.Rep
 	report := f.do(targets)
 	for f.deaf {
 		if err := f.change(ctx); err != nil {
-			return cluster.Report{}, err
+			return cluster.Applied{}, err
 		}
 	}
 	if f.garbled {
@@ -193,8 +193,8 @@ func later(a, b time.Time) time.Time {
 }
 
 // do carries out a line.
-func (f *fake) do(targets []cluster.Target) cluster.Report {
-	report := cluster.Report{Process: f.process}
+func (f *fake) do(targets []cluster.Target) cluster.Applied {
+	report := cluster.Applied{Process: f.process}
 	for _, t := range targets {
 		report.Servers = append(report.Servers, f.servers[t.Server.Server].set(t))
 	}

@@ -136,7 +136,7 @@ func (m *member) run(ctx context.Context) {
 }
 
 // fits refuses a report that is about other servers than were asked for.
-func fits(report cluster.Report, targets []cluster.Target) error {
+func fits(report cluster.Applied, targets []cluster.Target) error {
 	same := slices.EqualFunc(report.Servers, targets, func(o cluster.Observed, t cluster.Target) bool { return o.Server == t.Server })
 	if !same {
 		return fmt.Errorf("the answer tells of %d servers, want the %d that were asked for", len(report.Servers), len(targets))
@@ -237,7 +237,7 @@ func (m *member) leave(cause error) {
 }
 
 // learn takes in what the member said.
-func (m *member) learn(report cluster.Report, targets []cluster.Target) {
+func (m *member) learn(report cluster.Applied, targets []cluster.Target) {
 	now := time.Now()
 	if m.misses > 0 || m.away {
 		m.note(slog.LevelInfo, "member answers again", "attempt", m.misses+1)
