@@ -22,10 +22,11 @@ const module = "github.com/supervisor-haproxy/supervisor-haproxy"
 var arrows = map[string][]string{
 	"haproxysock": {},                           // floor 1: the words and the socket know nobody
 	"cluster":     {"haproxysock"},              // many members, each behind a socket
+	"haproxypage": {"haproxysock"},              // a page is asked and told in the words of the socket
 	"reconcile":   {"cluster", "haproxysock"},   // wishes in the words of the socket, carried out through members
 	"listener":    {"reconcile", "haproxysock"}, // events become wishes; only reconcile tells members
 	"cmd/supervisor-haproxy": { // wires all of them
-		"listener", "reconcile", "cluster", "haproxysock",
+		"listener", "reconcile", "cluster", "haproxypage", "haproxysock",
 	},
 	"demo": {"haproxysock"}, // drives the program from outside, as its users do, and looks at HAProxy
 
