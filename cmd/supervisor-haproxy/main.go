@@ -18,10 +18,6 @@ import (
 // version is set by the linker for a release.
 var version = ""
 
-// exitError is the exit code of whatever ended with an error; kong's for wrong
-// usage is 80.
-const exitError = 1
-
 type cli struct {
 	LogFormat string           `enum:"text,json" default:"text" help:"How log lines on stderr look: ${enum}."`
 	LogLevel  slog.Level       `default:"info" help:"What is logged: debug, info, warn or error."`
@@ -41,16 +37,28 @@ func main() {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Vars{"version": versionText()},
 	)
+	if isCheck(os.Args[1:]) {
+		defer unknownIfPanics()
+		k.Exit = func(int) { os.Exit(int(stateUnknown)) } // --help and --version, as the guidelines have it
+	}
 	parsed, err := k.Parse(os.Args[1:])
-	k.FatalIfErrorf(err)
+	if err != nil && isCheck(os.Args[1:]) {
+		endCheck(pluginResult{state: stateUnknown, text: err.Error()})
+	}
+	if err != nil {
+		k.Errorf("%s", hidePasswords(err.Error()))
+		os.Exit(exitUsage)
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	context.AfterFunc(ctx, stop) // a second signal kills
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	parsed.Bind(c.logger())
 	if err := parsed.Run(); err != nil {
-		fmt.Fprintf(os.Stderr, "supervisor-haproxy: %v\n", err)
-		os.Exit(exitError)
+		if text := err.Error(); text != "" {
+			fmt.Fprintf(os.Stderr, "supervisor-haproxy: %s\n", hidePasswords(text))
+		}
+		os.Exit(exitCode(err))
 	}
 }
 
