@@ -65,21 +65,3 @@ type Observed struct {
 	// Err says why the state was refused, or that there is no such server.
 	Err error
 }
-
-// askedBy tells from a row what was asked of a server, or "" where the row does
-// not tell: DOWN and NOLB hide a drain, "MAINT (via …)" and "MAINT (resolution)"
-// hide what was asked of the server itself, and one that tracks another shows the
-// other's health and drain.
-func askedBy(row haproxysock.Stat) haproxysock.AdminState {
-	switch {
-	case row.Status == "MAINT":
-		return haproxysock.Maint
-	case row.Tracked != "":
-		return ""
-	case row.Status.Word() == "DRAIN":
-		return haproxysock.Drain
-	case row.Status.Up():
-		return haproxysock.Ready
-	}
-	return ""
-}

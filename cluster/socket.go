@@ -125,7 +125,7 @@ func (s *Socket) round(ctx context.Context, steps []step, way func(*place, hapro
 			continue
 		}
 		o.Status = sight.Stat.Status
-		o.Asked = askedBy(sight.Stat)
+		o.Asked = sight.Stat.Asked()
 		o.Gated = changes[i].To == haproxysock.ToReadyWhenChecked && o.Err == nil
 		at := s.places[o.Server]
 		at.tracked = sight.Stat.Tracked != ""

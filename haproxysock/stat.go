@@ -172,6 +172,24 @@ type Stat struct {
 	Queued  int    // "qcur": requests queued for this server
 }
 
+// Asked tells from a row what was asked of a server, or "" where the row does not
+// tell: DOWN and NOLB hide a drain, "MAINT (via …)" and "MAINT (resolution)" hide
+// what was asked of the server itself, and one that tracks another shows the
+// other's health and drain.
+func (s Stat) Asked() AdminState {
+	switch {
+	case s.Status == "MAINT":
+		return Maint
+	case s.Tracked != "":
+		return ""
+	case s.Status.Word() == "DRAIN":
+		return Drain
+	case s.Status.Up():
+		return Ready
+	}
+	return ""
+}
+
 var statColumns = []string{"pxname", "svname", "type", "sid", "status", "tracked", "scur", "qcur"}
 
 // statRows reads one reply as a table of statistics of proxy. A table without
