@@ -24,6 +24,11 @@ type cli struct {
 	Version   kong.VersionFlag `env:"-" help:"Show the version."`
 
 	Listen listenCmd `cmd:"" default:"withargs" help:"Be a supervisord event listener: take servers out of rotation and put them back as their programs stop and start."`
+	Query  queryCmd  `cmd:"" help:"Ask all HAProxys at once, and print the answer."`
+	Watch  watchCmd  `cmd:"" help:"Ask again and again, a line a time."`
+	Wait   waitCmd   `cmd:"" help:"Wait until a condition holds on every HAProxy."`
+	Check  checkCmd  `cmd:"" help:"Be a plugin of Nagios, Icinga and their like."`
+	Status statusCmd `cmd:"" help:"Show every server on every HAProxy, and where they differ."`
 }
 
 func main() {
