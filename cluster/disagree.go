@@ -15,7 +15,59 @@ type Says struct {
 }
 
 // Disagreements are the servers whose status differs between those members that
-// answered, in the first word ("UP", "MAINT", see [haproxysock.Status.Word]), and
-// those that one has and another has not. Members that could not be asked agree
-// with nobody and differ from nobody: see [Report.Err].
-func (s *Snapshot) Disagreements() []Disagreement { return nil }
+// answered, in the first word ("UP", "MAINT", see [haproxysock.Status.Word]; "no
+// check" is as good as UP), and those that one has and another has not, in the
+// order in which they are first told of. Members that could not be asked agree
+// with nobody and differ from nobody: see [Snapshot.Err].
+func (s *Snapshot) Disagreements() []Disagreement {
+	var answered []*Report
+	for i := range s.Reports {
+		if s.Reports[i].Err == nil {
+			answered = append(answered, &s.Reports[i])
+		}
+	}
+	type key struct{ proxy, name string }
+	lines := map[key][]haproxysock.Status{}
+	var order []key
+	for at, r := range answered {
+		for i := range r.Rows {
+			row := &r.Rows[i]
+			if row.Kind != haproxysock.Servers {
+				continue
+			}
+			k := key{row.Proxy, row.Name}
+			l := lines[k]
+			if l == nil {
+				l = make([]haproxysock.Status, len(answered))
+				lines[k] = l
+				order = append(order, k)
+			}
+			l[at] = row.Status
+		}
+	}
+	var found []Disagreement
+	for _, k := range order {
+		words := lines[k]
+		same := true
+		for _, w := range words[1:] {
+			same = same && agreeing(w) == agreeing(words[0])
+		}
+		if same {
+			continue
+		}
+		d := Disagreement{Server: haproxysock.ServerName{Backend: k.proxy, Server: k.name}}
+		for at, w := range words {
+			d.Says = append(d.Says, Says{Member: answered[at].Source, Status: w})
+		}
+		found = append(found, d)
+	}
+	return found
+}
+
+// agreeing is what has to be the same of a status on all members.
+func agreeing(s haproxysock.Status) string {
+	if s.Up() {
+		return "UP"
+	}
+	return s.Word()
+}
