@@ -76,13 +76,11 @@ func ParseExpression(text string, scope Scope) (*Expression, error) {
 	if names.forbidden != nil {
 		return nil, x.mistake(names.forbidden.Location(), fmt.Sprintf("unknown name %q", "$env"), "")
 	}
-	v := knownVocabulary()
-	if unknown := names.candidates(v); len(unknown) > 0 {
-		v = newVocabulary(unknown)
-		if err := x.unknownCall(names, knownVocabulary()); err != nil {
-			return nil, err
-		}
+	unknown := names.candidates(knownVocabulary())
+	if err := x.unknownCall(names, knownVocabulary()); err != nil {
+		return nil, err
 	}
+	v := newVocabulary(names.known(), unknown)
 	if n := names.members(); n != nil && scope == PerMember {
 		return nil, x.mistake(n.Location(), `"members" where each member is looked at by itself: it is known to query and watch`, "")
 	}

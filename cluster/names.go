@@ -70,6 +70,13 @@ func (c *nameCollector) candidates(v *vocabulary) []string {
 	return slices.Compact(unknown)
 }
 
+// known are the names of columns among those in the tree, each once.
+func (c *nameCollector) known() []string {
+	known := slices.DeleteFunc(slices.Clone(c.names), func(name string) bool { return columnTypes()[name] == nil })
+	slices.Sort(known)
+	return slices.Compact(known)
+}
+
 // unknownCall is a call of a function that nobody knows.
 func (x *Expression) unknownCall(c *nameCollector, v *vocabulary) error {
 	for _, call := range c.called {

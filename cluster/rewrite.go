@@ -99,7 +99,7 @@ func (r *rewriter) property(node *ast.Node, base ast.Node, typ reflect.Type, nam
 		r.put(node, word, "@"+name, wordOf(name), base)
 		return
 	}
-	column, known := r.v.columns[name]
+	column, known := columnTypes()[name]
 	switch {
 	case typ == r.v.member && !known:
 		use := r.use(node, name, haproxysock.Backends, useBackend)
@@ -125,7 +125,7 @@ func (r *rewriter) dynamic(node *ast.Node, n *ast.MemberNode, name string) {
 	if _, isWord := serverNeeds[name]; isWord {
 		r.need(name)
 		r.loose |= serverKinds
-	} else if _, known := r.v.columns[name]; known || haproxyName.MatchString(name) {
+	} else if _, known := columnTypes()[name]; known || haproxyName.MatchString(name) {
 		at = r.column(name)
 	}
 	r.put(node, nil, "@dynamic:"+name, dynamic(name, at), n.Node)

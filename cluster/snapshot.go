@@ -136,6 +136,7 @@ func askKnown(ctx context.Context, source Source, need Need) (Report, error) {
 // scan asks once.
 func scan(ctx context.Context, source Source, need Need) (Report, error) {
 	b := newBuilder(need.Columns)
+	defer b.release()
 	err := source.ScanStats(ctx, need.Filters, append(slices.Clone(rowColumns), need.Columns...), b.add)
 	if err != nil {
 		return Report{}, err
