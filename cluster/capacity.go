@@ -11,10 +11,13 @@ import (
 type Capacity struct {
 	// Servers are 100 %: all but backups and Free ones.
 	Servers int
-	// Free are those that the file says "disabled" and that were never enabled, such
-	// as spare slots of a server-template: in maintenance for as long as anything
-	// of the backend has been in its state, and never with a session. Where
-	// statistics do not tell that, a server is not free.
+	// Free are those that the file says "disabled" and that were never enabled,
+	// such as spare slots of a server-template: in maintenance, never with a
+	// session, and for as long as anything of the backend has been in its state.
+	// Of slots that wait for DNS, "MAINT (resolution)", that is enough; of others
+	// the state table has to say "disabled" as well, because a server that was put
+	// into maintenance in HAProxy's first second looks the same. Pages and files
+	// have no such table: there these servers count.
 	Free int
 	// InRotation are those that take new requests: UP in any stage or not checked,
 	// not draining, not in maintenance, with a weight above 0.
@@ -116,13 +119,16 @@ func (at columnPlaces) oldest(backendRow *Row, servers []Row) int {
 }
 
 func (at columnPlaces) free(s *Row, oldest int) bool {
-	sessions, known := s.number(at.stot)
-	age, aged := s.number(at.lastchg)
-	return s.Status.Word() == "MAINT" && !s.via() && known && sessions == 0 && aged && age >= oldest
+	return at.unused(s, oldest) && (s.disabled || s.Status == "MAINT (resolution)")
 }
 
-// via reports whether a server is in maintenance because one that it tracks is.
-func (r *Row) via() bool { return len(r.Status) > 9 && r.Status[:10] == "MAINT (via" }
+// unused reports whether a server has been in maintenance since HAProxy began, as
+// far as its row tells.
+func (at columnPlaces) unused(s *Row, oldest int) bool {
+	sessions, known := s.number(at.stot)
+	age, aged := s.number(at.lastchg)
+	return (s.Status == "MAINT" || s.Status == "MAINT (resolution)") && known && sessions == 0 && aged && age >= oldest
+}
 
 // RollingRestartable reports whether at least percent of a hundred servers are in
 // rotation, rounded up: of 3 servers, 80 % are 3. With nothing in rotation it is

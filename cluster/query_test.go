@@ -51,6 +51,11 @@ const small = smallHead +
 	"my-other,web01,0,0,DOWN,1,0,100,50,2,1,,,\n" +
 	"my-other,BACKEND,0,0,DOWN,0,0,100,50,1,0,,,\n"
 
+// ScanServerStates says that spare is disabled in the file.
+func (t *table) ScanServerStates(ctx context.Context, backend string, each func(*haproxysock.ServerState) error) error {
+	return each(&haproxysock.ServerState{Name: haproxysock.ServerName{Backend: backend, Server: "spare"}, Admin: haproxysock.ConfiguredMaint | haproxysock.ForcedMaint})
+}
+
 func askOne(t testing.TB, text string, sources ...cluster.Source) (any, error) {
 	t.Helper()
 	x, err := cluster.ParseExpression(text, cluster.PerMember)

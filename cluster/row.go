@@ -16,6 +16,8 @@ type Row struct {
 	Status haproxysock.Status
 	table  *table
 	first  int // of its cells, one a column
+	// disabled means that the file says "disabled", as far as was asked.
+	disabled bool
 }
 
 // A table is what the rows of one report share.

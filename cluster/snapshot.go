@@ -77,7 +77,39 @@ func ask(ctx context.Context, source Source, need Need) Report {
 		return Report{Err: fmt.Errorf("%s: %w", source, bare(err, source))}
 	}
 	r.group()
+	r.findDisabled(ctx, source)
 	return r
+}
+
+// findDisabled asks the state tables of those backends that may have servers that
+// the file says "disabled", if the need was about capacity. Without an answer
+// these servers count.
+func (r *Report) findDisabled(ctx context.Context, source Source) {
+	tables, ok := source.(interface {
+		ScanServerStates(ctx context.Context, backend string, each func(*haproxysock.ServerState) error) error
+	})
+	if !ok {
+		return
+	}
+	for _, b := range r.backends {
+		at := capacityAt(b.Row, b.servers)
+		oldest := at.oldest(b.Row, b.servers)
+		unused := map[string]*Row{}
+		for i := range b.servers {
+			if s := &b.servers[i]; s.Status == "MAINT" && at.unused(s, oldest) {
+				unused[s.Name] = s
+			}
+		}
+		if len(unused) == 0 {
+			continue
+		}
+		tables.ScanServerStates(ctx, b.Proxy, func(state *haproxysock.ServerState) error {
+			if s := unused[state.Name.Server]; s != nil {
+				s.disabled = state.Admin&haproxysock.ConfiguredMaint != 0
+			}
+			return nil
+		})
+	}
 }
 
 // bare is err as it stands; those of haproxysock begin with the address already.
