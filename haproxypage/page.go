@@ -47,7 +47,7 @@ const (
 	maxRedirects   = 5
 )
 
-const wanted = "want http://host/path or https://user:password@host/path"
+const wanted = "want http://host/path or https://host/path, with user:password and an \"@\" in front of the host where the page asks for them"
 
 // New reads the URL that the page has in a browser, such as
 // http://user:password@lb1:8404/stats. Path and query are kept as they are: all

@@ -83,17 +83,21 @@ func (p *Page) refused(what, reply string) error {
 // refusedWith tells of an answer whose status is not the wanted one.
 func (p *Page) refusedWith(resp *http.Response) error {
 	reply := fmt.Sprintf("%d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+	switch {
+	case resp.StatusCode == http.StatusServiceUnavailable: // HAProxy's word where no page is
+		return fmt.Errorf("%s: %q unanswered: %s: want the path that stands at \"stats uri\"", p, resp.Request.Method, reply)
+	case resp.StatusCode > 500: // somebody's on the way, who may find HAProxy the next time
+		return fmt.Errorf("%s: %q unanswered: %s", p, resp.Request.Method, reply)
+	}
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
 		if p.hasUser {
 			reply += ": wrong user or password"
 		} else {
-			reply += ": the page wants a user and a password, as in http://user:password@host/path"
+			reply += ": the page wants a user and a password, as user:password and an \"@\" in front of the host"
 		}
 	case http.StatusNotFound:
 		reply += ": want the path that stands at \"stats uri\""
-	case http.StatusServiceUnavailable:
-		reply += ": nobody answers there; want the path that stands at \"stats uri\""
 	}
 	return p.refused(resp.Request.Method, reply)
 }

@@ -50,6 +50,9 @@ func (l *listenCmd) Validate() error {
 		}
 	}
 	for i, socket := range sockets {
+		if isPage(socket) || isFile(socket) {
+			return fmt.Errorf("address %q: listen needs an admin socket, such as tcp://localhost:8800 or unix:///run/haproxy/admin.sock: pages and files do not tell when HAProxy was reloaded", redact(socket))
+		}
 		addr, err := haproxysock.ParseAddr(socket)
 		if err != nil {
 			return err

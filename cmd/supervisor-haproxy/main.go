@@ -29,6 +29,9 @@ type cli struct {
 	Wait   waitCmd   `cmd:"" help:"Wait until a condition holds on every HAProxy."`
 	Check  checkCmd  `cmd:"" help:"Be a plugin of Nagios, Icinga and their like."`
 	Status statusCmd `cmd:"" help:"Show every server on every HAProxy, and where they differ."`
+	Drain  drainCmd  `cmd:"" help:"Let servers finish what they have, on every HAProxy."`
+	Ready  readyCmd  `cmd:"" help:"Put servers back into rotation, on every HAProxy."`
+	Maint  maintCmd  `cmd:"" help:"Take servers out of rotation, on every HAProxy."`
 }
 
 func main() {

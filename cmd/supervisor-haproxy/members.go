@@ -35,7 +35,7 @@ const answerTimeout = 5 * time.Second
 // fromEnvironment reports whether the members that no flag names come from there.
 func (o *memberFlags) fromEnvironment() bool { return os.Getenv("SUPERVISOR_HAPROXY_MEMBERS") != "" }
 
-const memberForms = "want unix:///path or tcp://host:port of an admin socket, http://user:password@host/path of a statistics page, or a saved file.csv"
+const memberForms = "want unix:///path or tcp://host:port of an admin socket, http://host/path of a statistics page, or a saved file.csv"
 
 // membersHelp belongs into a command's --help.
 const membersHelp = `URL is an admin socket: unix:///path, a path, tcp://host:port, host:port, one of HAProxy's own spellings (unix@, ipv4@, ipv6@, abns@), or master+ and one of these for a master CLI; a statistics page: http://user:password@host/path or https://…, as a browser has it; or a saved table: file:///path/x.csv or a path that ends in .csv.`
@@ -93,7 +93,7 @@ func parseMember(text string, o memberOptions) (member, error) {
 		return member{}, fmt.Errorf("address %q: %s", redact(text), memberForms)
 	}
 	if err != nil {
-		return member{}, fmt.Errorf("%w; or http://user:password@host/path of a statistics page, or a saved file.csv", err)
+		return member{}, fmt.Errorf("%w; or http://host/path of a statistics page, or a saved file.csv", err)
 	}
 	socket := &cluster.Socket{Client: haproxysock.Client{Addr: addr, Timeout: o.Timeout}}
 	return member{&socket.Client, socket}, nil
