@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/expr-lang/expr/vm"
 )
@@ -84,11 +85,19 @@ func (c *Cluster) Ask(ctx context.Context, x *Expression) (*Answer, error) {
 	return a, nil
 }
 
+// memoryBudget is how many elements the lists that an expression makes may have.
+const memoryBudget = 1e7
+
 // compute runs the expression.
 func (x *Expression) compute(env map[string]any) (any, error) {
-	v, err := vm.Run(x.program, env)
+	v, err := (&vm.VM{MemoryBudget: memoryBudget}).Run(x.program, env)
 	if err != nil {
-		return nil, x.wrong(err, nil)
+		e := x.wrong(err, nil)
+		e.Message = strings.ReplaceAll(e.Message, "type <nil>", "type nil, as an empty column is")
+		if r, ok := env[selfName].(*Report); ok { // who it is about stands in front already
+			e.Message = strings.TrimPrefix(e.Message, r.Source+": ")
+		}
+		return nil, e
 	}
 	return plain(v), nil
 }

@@ -127,16 +127,24 @@ var backendWords = map[string]func(Capacity) int{
 func dynamic(name string, column int) func(...any) (any, error) {
 	word := wordOf(name)
 	return func(args ...any) (any, error) {
-		switch args[0].(type) {
-		case *Row, *backend:
-			if column >= 0 {
-				return columnOf(column)(args...)
-			}
-			return word(args...)
+		var row *Row
+		switch v := args[0].(type) {
+		case *Row:
+			row = v
+		case *backend:
+			row = v.Row
 		case *Report:
-			return nil, fmt.Errorf("%q of a member whose kind was not known when the expression was read", name)
+			return nil, fmt.Errorf("%q of a member that was not known to be one when the expression was read", name)
+		default:
+			return runtime.Fetch(v, name), nil
 		}
-		return runtime.Fetch(args[0], name), nil
+		if column < 0 {
+			return word(args...)
+		}
+		if !row.table.has[column] && columnTypes()[name] == nil {
+			return nil, fmt.Errorf("%s has no column %q", row, name)
+		}
+		return row.at(column), nil
 	}
 }
 

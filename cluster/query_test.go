@@ -107,6 +107,15 @@ func TestExpressionsOfOneMember(t *testing.T) {
 		`myapp.server("web01").throttle ?? 100`:           100,
 		`myapp.server("web02").desc`:                      `a, "b"`,
 		`sum(servers(), .scur)`:                           3,
+		`first(myapp.servers()).name`:                     "web01",
+		`first(myapp.servers()).up`:                       true,
+		`reduce(myapp.servers(), #, {}).stot`:             100 - 100,
+		`(1 > 2 ? 1 : backends()[1]).down`:                1,
+		`(1 > 2 ? 1 : backends()[1]).survives(0)`:         false,
+		`(1 > 2 ? 1 : backends()[1]).name`:                "my-other",
+		`first(backends()).rate`:                          9,
+		`fromJSON('{"a": 7}').a`:                          7.0,
+		`count(servers(), .desc contains "b")`:            1,
 		`first(myapp.servers()).scur`:                     2,
 		`first(backends()).survives(1)`:                   true,
 		`myapp.servers()[1].in_rotation`:                  true,
@@ -130,32 +139,34 @@ func TestExpressionsOfOneMember(t *testing.T) {
 
 func TestMistakes(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                                   "unexpected token",
-		"myapp.rate >":                       "unexpected token",
-		"myap.rate":                          `unknown backend "myap", nearest is myapp (1:1)`,
-		"myapp.rat > 1":                      `unknown column or word "rat", nearest is rate (1:7)`,
-		"myapp.rate > '5'":                   "mismatched types int and string",
-		"myapp > 3":                          "mismatched types backend and int",
-		"my-other.rate":                      `nearest is backend("my-other")`,
-		"my-other.up >= 1":                   `nearest is backend("my-other")`,
-		`backend("my-othr").up`:              `unknown backend "my-othr", nearest is backend("my-other")`,
-		`frontend("ww").scur`:                `unknown frontend "ww", nearest is frontend("www")`,
-		`www.scur`:                           `unknown backend "www", nearest is frontend("www")`,
-		`myapp.rolling_restart()`:            `unknown function "rolling_restart", nearest is rolling_restartable`,
-		`rolling_restartabel()`:              `unknown function "rolling_restartabel", nearest is rolling_restartable`,
-		`myapp.survives("x")`:                "cannot use string as argument (type int) to call survives",
-		`myapp.survives`:                     `"survives" is a function`,
-		`myapp.survives(-1)`:                 "want 0 or more",
-		`myapp.rolling_restartable(200)`:     "want 0 to 100",
-		`myapp.server("web99").scur`:         `no server "web99", nearest is "web01"`,
-		`survives_without("web91")`:          `no server "web91"`,
-		`myapp.survives_without("wxb01")`:    `nearest is "web01"`,
-		`myapp.servers("[")`:                 "syntax error in pattern",
-		`sum(members, .rate)`:                "known to query and watch",
-		`$env["x"]`:                          "unknown name",
-		`myapp.server("web01").throttle + 1`: `myapp/web01: column "throttle" is empty`,
-		`sum(myapp.servers(), .throttle)`:    `column "throttle" is empty`,
-		`scurr > 3`:                          `mismatched types backend and int), nearest is scur`,
+		"":                               "unexpected token",
+		"myapp.rate >":                   "unexpected token",
+		"myap.rate":                      `unknown backend "myap", nearest is myapp (1:1)`,
+		"myapp.rat > 1":                  `unknown column or word "rat", nearest is rate (1:7)`,
+		"myapp.rate > '5'":               "mismatched types int and string",
+		"myapp > 3":                      "mismatched types backend and int",
+		"my-other.rate":                  `nearest is backend("my-other")`,
+		"my-other.up >= 1":               `nearest is backend("my-other")`,
+		`backend("my-othr").up`:          `unknown backend "my-othr", nearest is backend("my-other")`,
+		`frontend("ww").scur`:            `unknown frontend "ww", nearest is frontend("www")`,
+		`www.scur`:                       `unknown backend "www", nearest is frontend("www")`,
+		`myapp.rolling_restart()`:        `unknown function "rolling_restart", nearest is rolling_restartable`,
+		`rolling_restartabel()`:          `unknown function "rolling_restartabel", nearest is rolling_restartable`,
+		`myapp.survives("x")`:            "cannot use string as argument (type int) to call survives",
+		`myapp.survives`:                 `"survives" is a function`,
+		`myapp.survives(-1)`:             "want 0 or more",
+		`myapp.rolling_restartable(200)`: "want 0 to 100",
+		`myapp.server("web99").scur`:     `no server "web99", nearest is "web01"`,
+		`(1 > 2 ? 1 : first(myapp.servers())).scurr`: `myapp/web01 has no column "scurr"`,
+		`max(map(myapp.servers(), .throttle))`:       `type nil, as an empty column is`,
+		`survives_without("web91")`:                  `no server "web91"`,
+		`myapp.survives_without("wxb01")`:            `nearest is "web01"`,
+		`myapp.servers("[")`:                         "syntax error in pattern",
+		`sum(members, .rate)`:                        "known to query and watch",
+		`$env["x"]`:                                  "unknown name",
+		`myapp.server("web01").throttle + 1`:         `myapp/web01: column "throttle" is empty`,
+		`sum(myapp.servers(), .throttle)`:            `column "throttle" is empty`,
+		`scurr > 3`:                                  `mismatched types backend and int), nearest is scur`,
 	} {
 		t.Run(text, func(t *testing.T) {
 			_, err := askOne(t, text, &table{name: "lb1", text: small})
@@ -265,6 +276,11 @@ func TestAMemberThatFails(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorContains(t, a.Results[0].Err, `lb2: no backend "myapp"`)
 	require.Equal(t, []string{"myapp"}, a.Snapshot.Reports[1].Missing)
+	x, err = cluster.ParseExpression("myapp.rate", cluster.PerMember)
+	require.NoError(t, err)
+	a, err = c.Ask(t.Context(), x)
+	require.NoError(t, err)
+	require.EqualError(t, a.Results[1].Err, "lb2: no backend \"myapp\" (1:1)\n | myapp.rate\n | ^")
 }
 
 func TestDisagreements(t *testing.T) {

@@ -51,7 +51,12 @@ func (r *rewriter) Visit(node *ast.Node) {
 	case *ast.CallNode:
 		r.call(node, n)
 	case *ast.BinaryNode:
-		if !slices.Contains([]string{"??", "==", "!=", "in"}, n.Operator) {
+		switch n.Operator {
+		case "??", "==", "!=", "in", "not in":
+		case "contains", "startsWith", "endsWith", "matches":
+			r.textual(n.Left)
+			r.textual(n.Right)
+		default:
 			r.strict(n.Left)
 			r.strict(n.Right)
 		}
@@ -125,8 +130,9 @@ func (r *rewriter) dynamic(node *ast.Node, n *ast.MemberNode, name string) {
 	if _, isWord := serverNeeds[name]; isWord {
 		r.need(name)
 		r.loose |= serverKinds
-	} else if _, known := columnTypes()[name]; known || haproxyName.MatchString(name) {
+	} else if name != "name" && haproxyName.MatchString(name) {
 		at = r.column(name)
+		r.loose |= haproxysock.Backends
 	}
 	r.put(node, nil, "@dynamic:"+name, dynamic(name, at), n.Node)
 }
@@ -211,6 +217,19 @@ func (r *rewriter) put(node *ast.Node, typ reflect.Type, name string, fn func(..
 
 // strict makes a column that is computed with an error where it is empty.
 func (r *rewriter) strict(node ast.Node) {
+	r.whereEmpty(node, "@strict ", func(of any, column string) (any, error) {
+		return nil, fmt.Errorf("%s: column %q is empty", describe(of), column)
+	})
+}
+
+// textual makes a column that is looked through for a text one without letters
+// where it is empty.
+func (r *rewriter) textual(node ast.Node) {
+	r.whereEmpty(node, "@text ", func(any, string) (any, error) { return "", nil })
+}
+
+// whereEmpty puts another value where node is a column that is empty.
+func (r *rewriter) whereEmpty(node ast.Node, prefix string, other func(of any, column string) (any, error)) {
 	call, ok := node.(*ast.CallNode)
 	if !ok {
 		return
@@ -221,11 +240,11 @@ func (r *rewriter) strict(node ast.Node) {
 	}
 	f := r.config.Functions[callee.Value]
 	_, column, _ := strings.Cut(callee.Value, ":")
-	name := "@strict" + callee.Value[1:]
+	name := prefix + callee.Value
 	r.config.Functions[name] = &builtin.Function{Name: name, Func: func(args ...any) (any, error) {
 		v, err := f.Func(args...)
 		if v == nil && err == nil {
-			err = fmt.Errorf("%s: column %q is empty", describe(args[0]), column)
+			return other(args[0], column)
 		}
 		return v, err
 	}}
