@@ -34,7 +34,7 @@ func (a *asking) prepare(scope cluster.Scope, timeout time.Duration) error {
 	}
 	a.cluster.AllDownOK = a.AllDownOK
 	a.expression, err = cluster.ParseExpression(a.Expr, scope)
-	return advised(err)
+	return err
 }
 
 // clusterOf makes a cluster of the members that were given as arguments and by
@@ -58,12 +58,17 @@ func clusterOf(o memberOptions, args []string) (cluster.Cluster, error) {
 	return c, nil
 }
 
-// advised adds to a mistake in an expression what may have been meant.
-func advised(err error) error {
-	if mistake := (*cluster.ExpressionError)(nil); errors.As(err, &mistake) && mistake.Nearest != "" {
-		return fmt.Errorf("%w\ndid you mean %s?", err, mistake.Nearest)
+// briefly is an error without the drawing below it, where there is room for one
+// line only.
+func briefly(err error) string {
+	mistake := (*cluster.ExpressionError)(nil)
+	switch {
+	case !errors.As(err, &mistake):
+		return err.Error()
+	case mistake.Nearest != "":
+		return fmt.Sprintf("%s, nearest is %s, in %s", mistake.Message, mistake.Nearest, mistake.Text)
 	}
-	return err
+	return mistake.Message + ", in " + mistake.Text
 }
 
 // silent names the members that could not be asked, with their errors.

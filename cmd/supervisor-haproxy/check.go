@@ -53,7 +53,7 @@ func (c *checkCmd) Validate() error { return c.prepare(cluster.PerMember, time.D
 func (c *checkCmd) Run(ctx context.Context) error {
 	answer, err := c.cluster.Ask(ctx, c.expression)
 	if err != nil {
-		endCheck(pluginResult{state: stateUnknown, text: advised(err).Error()})
+		endCheck(pluginResult{state: stateUnknown, text: briefly(err)})
 	}
 	endCheck(c.judge(answer))
 	return nil
@@ -109,7 +109,7 @@ func (c *checkCmd) judgeMember(result cluster.Result, report *cluster.Report) (p
 		state := map[string]pluginState{"critical": stateCritical, "unknown": stateUnknown, "ignore": stateOK}[c.Unreachable]
 		return state, memberError(result.Member, report.Err).Error()
 	case result.Err != nil:
-		return stateUnknown, memberError(result.Member, result.Err).Error()
+		return stateUnknown, result.Member + ": " + briefly(result.Err)
 	case condition && (c.Warning != nil || c.Critical != nil):
 		return stateUnknown, fmt.Sprintf("%s: it is %v, and -w and -c are for numbers", result.Member, holds)
 	case condition && holds:

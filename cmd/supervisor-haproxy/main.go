@@ -39,6 +39,7 @@ func main() {
 	forgetEmptyEnvironment()
 	k := kong.Must(&c,
 		kong.Name("supervisor-haproxy"),
+		kong.WithHyphenPrefixedParameters(true), // -c -5:5
 		kong.Description("Keeps HAProxy's servers in step with the programs that supervisord runs behind them.\n\n"+
 			"Each flag can be set by the environment too: SUPERVISOR_HAPROXY_ and its name in capitals."),
 		kong.DefaultEnvars("SUPERVISOR_HAPROXY"),
@@ -51,7 +52,7 @@ func main() {
 	}
 	parsed, err := k.Parse(os.Args[1:])
 	if err != nil && isCheck(os.Args[1:]) {
-		endCheck(pluginResult{state: stateUnknown, text: err.Error()})
+		endCheck(pluginResult{state: stateUnknown, text: briefly(err)})
 	}
 	if err != nil {
 		k.Errorf("%s", hidePasswords(err.Error()))

@@ -45,7 +45,7 @@ type memberState struct {
 func (q *queryCmd) Run(ctx context.Context) error {
 	answer, err := q.cluster.Ask(ctx, q.expression)
 	if err != nil {
-		return advised(err)
+		return err
 	}
 	result := answer.Results[0]
 	plain, err := plainValue(result.Value)
@@ -64,7 +64,7 @@ func (q *queryCmd) Run(ctx context.Context) error {
 	}
 	complain(away)
 	if len(away) == 0 && result.Err != nil {
-		return advised(result.Err)
+		return result.Err
 	}
 	return verdict(result.Value, result.Err != nil || len(away) > 0)
 }

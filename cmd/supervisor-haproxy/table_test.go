@@ -33,7 +33,7 @@ func TestATableFitsTheScreen(t *testing.T) {
 	}
 	for width := 8; width < 140; width++ {
 		var out strings.Builder
-		require.NoError(t, rows.write(&out, screen{terminal: true, width: width}))
+		require.NoError(t, rows.write(&out, screen{width: width}))
 		for line := range strings.Lines(out.String()) {
 			require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), width, out.String())
 		}
@@ -44,15 +44,15 @@ func TestATableFitsTheScreen(t *testing.T) {
 		}
 	}
 	var out strings.Builder
-	require.NoError(t, rows.write(&out, screen{terminal: true, width: 50}))
+	require.NoError(t, rows.write(&out, screen{width: 50}))
 	require.Equal(t, 3, strings.Count(out.String(), "SERVER"), "the first column is there in each block:\n"+out.String())
 }
 
 func TestColourOnlyWhereTheScreenHasIt(t *testing.T) {
 	rows := table{{{text: "x", colour: red}, {text: "y"}}}
 	var with, without strings.Builder
-	require.NoError(t, rows.write(&with, screen{terminal: true, colour: true}))
-	require.NoError(t, rows.write(&without, screen{terminal: true}))
+	require.NoError(t, rows.write(&with, screen{colour: true}))
+	require.NoError(t, rows.write(&without, screen{}))
 	require.Equal(t, "\x1b[31mx\x1b[0m  y\n", with.String())
 	require.Equal(t, "x  y\n", without.String())
 }

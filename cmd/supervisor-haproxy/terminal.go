@@ -9,7 +9,8 @@ import (
 // A screen says what may be written to a file: how wide, and whether in colour.
 type screen struct {
 	terminal bool
-	width    int // columns; 0 is as many as it takes
+	width    int  // columns; 0 is as many as it takes
+	rewrite  bool // the last line can be written over
 	colour   bool
 }
 
@@ -21,11 +22,8 @@ func screenOf(file *os.File) screen {
 	if err != nil {
 		return screen{}
 	}
-	return screen{
-		terminal: true,
-		width:    int(size.Col),
-		colour:   os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && os.Getenv("TERM") != "",
-	}
+	able := os.Getenv("TERM") != "dumb" && os.Getenv("TERM") != ""
+	return screen{terminal: true, width: int(size.Col), rewrite: able, colour: able && os.Getenv("NO_COLOR") == ""}
 }
 
 // A colour is the number that a terminal knows it by; 0 is none.

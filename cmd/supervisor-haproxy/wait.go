@@ -44,11 +44,11 @@ func (w *waitCmd) Validate() error {
 func (w *waitCmd) Run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, w.Timeout, fmt.Errorf("gave up after %v", w.Timeout))
 	defer cancel()
-	p := &progress{asking: &w.asking, times: w.Times, screen: screenOf(os.Stderr), began: time.Now()}
+	p := &progress{asking: &w.asking, times: w.Times, screen: screenOf(os.Stderr), began: time.Now(), told: "nothing yet"}
 	answer, err := w.cluster.Wait(ctx, w.expression, w.Interval, w.Times, p.see)
 	p.clear()
 	if mistake := (*cluster.ExpressionError)(nil); errors.As(err, &mistake) && ctx.Err() == nil {
-		return advised(err)
+		return err
 	}
 	switch {
 	case err == nil:
@@ -109,7 +109,7 @@ func (p *progress) see(answer *cluster.Answer) {
 		}
 		p.told = now
 	}
-	if p.screen.terminal {
+	if p.screen.rewrite {
 		state := fmt.Sprintf("%v: waiting for %s", time.Since(p.began).Round(time.Second), p.asking.Expr)
 		if p.held > 0 {
 			state = fmt.Sprintf("%v: held %s of %d", time.Since(p.began).Round(time.Second), countTimes(p.held), p.times)

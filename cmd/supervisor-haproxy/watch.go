@@ -54,7 +54,7 @@ func (w *watchCmd) Run(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			return advised(err)
+			return err
 		}
 		if err := w.print(answer); err != nil {
 			return err
@@ -82,11 +82,19 @@ func (w *watchCmd) print(answer *cluster.Answer) error {
 		return writeJSON(os.Stdout, watchLine{at, queryAnswer{w.Expr, plain, errorText(result.Err), memberStates(answer.Snapshot)}})
 	}
 	line := at.Format(time.RFC3339) + " " + printable(valueText(plain))
-	if result.Err != nil || len(silent(answer.Snapshot)) > 0 {
-		line += " (" + printable(oneLine(hidePasswords(errors.Join(append(silent(answer.Snapshot), result.Err)...).Error()))) + ")"
+	if wrong := wrongWith(answer); wrong != nil {
+		line += " (" + printable(oneLine(hidePasswords(wrong.Error()))) + ")"
 	}
 	_, err = fmt.Fprintln(os.Stdout, line)
 	return err
+}
+
+// wrongWith is who could not be asked, or else what could not be computed.
+func wrongWith(answer *cluster.Answer) error {
+	if away := silent(answer.Snapshot); len(away) > 0 {
+		return errors.Join(away...)
+	}
+	return answer.Results[0].Err
 }
 
 // tellOfSilence says on stderr who cannot be asked and who can again, each once.
