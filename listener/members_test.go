@@ -190,6 +190,7 @@ func TestTheEndOfTheContextFinishesTheEventInHand(t *testing.T) {
 	require.Equal(t, "OK", <-answered)
 	require.NoError(t, <-r.done)
 	require.Equal(t, haproxysock.Maint, asked(lb, "app/web01"))
+	require.NotContains(t, r.log.String(), "not done everywhere")
 }
 
 func TestTheEndOfTheStreamIsAnError(t *testing.T) {
