@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // SetServerState asks HAProxy to put srv into state and returns once HAProxy
@@ -56,7 +57,7 @@ func (c *Client) SetServerHealth(ctx context.Context, srv ServerName, health Hea
 }
 
 // SetServerAddr moves srv to another address and port (0 leaves the port), and
-// reads back whether it is there: HAProxy answers with a text either way.
+// reads back until it is there: HAProxy answers with a text either way.
 //
 // Management Guide, 9.3, "set server <b>/<s> addr".
 func (c *Client) SetServerAddr(ctx context.Context, srv ServerName, ip netip.Addr, port int) error {
@@ -74,23 +75,44 @@ func (c *Client) SetServerAddr(ctx context.Context, srv ServerName, ip netip.Add
 	if err != nil {
 		return err
 	}
-	return c.ask(ctx, []string{command, "show servers state " + srv.Backend}, func(a *answer) error {
-		said, err := a.text()
-		if err != nil {
+	said, err := c.do(ctx, command)
+	if err != nil {
+		return err
+	}
+	for wait := time.Millisecond; ; wait *= 2 {
+		moved, err := c.isAt(ctx, srv, ip, port)
+		switch {
+		case errors.Is(err, ErrNoBackend), err == nil && !moved && (!saysMoved(said) || wait > moveTime):
+			return &CommandError{Addr: c.Addr.String(), Command: command, Reply: said}
+		case err != nil || moved:
 			return err
 		}
-		moved := false
-		err = a.serverStates(func(s *ServerState) error {
-			at, err := netip.ParseAddr(s.Addr)
-			moved = moved || s.Name == srv && err == nil && at == ip && (port == 0 || s.Port == port)
-			return nil
-		})
-		if err == nil && !moved || errors.Is(err, ErrNoBackend) {
-			a.at = 1
-			err = a.refused(said)
+		select {
+		case <-ctx.Done():
+			return c.unanswered(ctx, command, ctx.Err())
+		case <-time.After(wait):
 		}
-		return err
+	}
+}
+
+// moveTime is longer than HAProxy takes to move a server that it says it moves.
+const moveTime = 500 * time.Millisecond
+
+// saysMoved tells the texts of a yes from those of a no. Since 3.0 the yes is a
+// promise: the server moves soon after.
+func saysMoved(said string) bool {
+	return strings.Contains(said, "changed")
+}
+
+// isAt reports whether srv has the address, and the port unless that is 0.
+func (c *Client) isAt(ctx context.Context, srv ServerName, ip netip.Addr, port int) (bool, error) {
+	found := false
+	err := c.ScanServerStates(ctx, srv.Backend, func(s *ServerState) error {
+		at, err := netip.ParseAddr(s.Addr)
+		found = found || s.Name == srv && err == nil && at == ip && (port == 0 || s.Port == port)
+		return nil
 	})
+	return found, err
 }
 
 // EnableHealth starts the health check of srv, which its configuration must have.
