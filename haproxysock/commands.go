@@ -75,45 +75,36 @@ func (c *Client) SetServerAddr(ctx context.Context, srv ServerName, ip netip.Add
 	if err != nil {
 		return err
 	}
-	said, err := c.do(ctx, command)
-	if err != nil {
-		return err
+	there := false
+	look := func(s *ServerState) error {
+		at, err := netip.ParseAddr(s.Addr)
+		there = there || s.Name == srv && err == nil && at == ip && (port == 0 || s.Port == port)
+		return nil
 	}
-	for wait := time.Millisecond; ; wait *= 2 {
-		moved, err := c.isAt(ctx, srv, ip, port)
-		switch {
-		case errors.Is(err, ErrNoBackend), err == nil && !moved && (!saysMoved(said) || wait > moveTime):
-			return &CommandError{Addr: c.Addr.String(), Command: command, Reply: said}
-		case err != nil || moved:
+	var said string
+	err = c.ask(ctx, []string{command, "show servers state " + srv.Backend}, func(a *answer) (err error) {
+		if said, err = a.text(); err != nil {
 			return err
 		}
+		return a.serverStates(look)
+	})
+	for wait := time.Millisecond; err == nil && !there && strings.Contains(said, "changed") && wait < moveTime; wait *= 2 {
 		select {
 		case <-ctx.Done():
 			return c.unanswered(ctx, command, ctx.Err())
 		case <-time.After(wait):
+			err = c.ScanServerStates(ctx, srv.Backend, look)
 		}
 	}
+	if err == nil && !there || errors.Is(err, ErrNoBackend) {
+		return &CommandError{Addr: c.Addr.String(), Command: command, Reply: cutSeverity(said)}
+	}
+	return err
 }
 
-// moveTime is longer than HAProxy takes to move a server that it says it moves.
+// moveTime is longer than HAProxy takes to move a server once it has said so:
+// since 3.0 that is some time after.
 const moveTime = 500 * time.Millisecond
-
-// saysMoved tells the texts of a yes from those of a no. Since 3.0 the yes is a
-// promise: the server moves soon after.
-func saysMoved(said string) bool {
-	return strings.Contains(said, "changed")
-}
-
-// isAt reports whether srv has the address, and the port unless that is 0.
-func (c *Client) isAt(ctx context.Context, srv ServerName, ip netip.Addr, port int) (bool, error) {
-	found := false
-	err := c.ScanServerStates(ctx, srv.Backend, func(s *ServerState) error {
-		at, err := netip.ParseAddr(s.Addr)
-		found = found || s.Name == srv && err == nil && at == ip && (port == 0 || s.Port == port)
-		return nil
-	})
-	return found, err
-}
 
 // EnableHealth starts the health check of srv, which its configuration must have.
 // Management Guide, 9.3, "enable health".
