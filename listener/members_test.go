@@ -85,15 +85,13 @@ func TestOneMemberDownAndOneHungAreBoundedOnceAndServedLater(t *testing.T) {
 	down.Kill()
 	hung.Pause()
 
-	began := time.Now()
 	r.State("STOPPED", "web1", "web1")
-	require.GreaterOrEqual(t, time.Since(began), ackTimeout, "the hung one is given its time")
 	require.Equal(t, haproxysock.Maint, asked(good, "app/web01"))
 	r.logged("member is away", down.Unix.String())
 	r.logged("member is away", hung.Unix.String())
 	r.logged("not done everywhere", "web1", down.Unix.String(), hung.Unix.String())
 
-	began = time.Now()
+	began := time.Now()
 	for range 20 {
 		r.State("STOPPING", "web2", "web2")
 		r.State("RUNNING", "web3", "web3")
