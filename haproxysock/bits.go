@@ -84,8 +84,12 @@ const (
 	CheckAgent      CheckBits = 0x10
 )
 
-// Enabled reports whether the check runs, or will when maintenance ends.
-func (b CheckBits) Enabled() bool { return b&CheckEnabled != 0 }
+// Enabled reports whether there is a check that runs, or will when maintenance
+// ends. HAProxy 2.2 enables checks that were never configured; they never run.
+func (b CheckBits) Enabled() bool {
+	const runs = CheckConfigured | CheckEnabled
+	return b&runs == runs
+}
 
 // An OpState is what health makes of a server: the column srv_op_state of "show
 // servers state".

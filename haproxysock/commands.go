@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // SetServerState asks HAProxy to put srv into state and returns once HAProxy
@@ -56,7 +57,7 @@ func (c *Client) SetServerHealth(ctx context.Context, srv ServerName, health Hea
 }
 
 // SetServerAddr moves srv to another address and port (0 leaves the port), and
-// reads back whether it is there: HAProxy answers with a text either way.
+// reads back until it is there: HAProxy answers with a text either way.
 //
 // Management Guide, 9.3, "set server <b>/<s> addr".
 func (c *Client) SetServerAddr(ctx context.Context, srv ServerName, ip netip.Addr, port int) error {
@@ -74,24 +75,36 @@ func (c *Client) SetServerAddr(ctx context.Context, srv ServerName, ip netip.Add
 	if err != nil {
 		return err
 	}
-	return c.ask(ctx, []string{command, "show servers state " + srv.Backend}, func(a *answer) error {
-		said, err := a.text()
-		if err != nil {
+	there := false
+	look := func(s *ServerState) error {
+		at, err := netip.ParseAddr(s.Addr)
+		there = there || s.Name == srv && err == nil && at == ip && (port == 0 || s.Port == port)
+		return nil
+	}
+	var said string
+	err = c.ask(ctx, []string{command, "show servers state " + srv.Backend}, func(a *answer) (err error) {
+		if said, err = a.text(); err != nil {
 			return err
 		}
-		moved := false
-		err = a.serverStates(func(s *ServerState) error {
-			at, err := netip.ParseAddr(s.Addr)
-			moved = moved || s.Name == srv && err == nil && at == ip && (port == 0 || s.Port == port)
-			return nil
-		})
-		if err == nil && !moved || errors.Is(err, ErrNoBackend) {
-			a.at = 1
-			err = a.refused(said)
-		}
-		return err
+		return a.serverStates(look)
 	})
+	for wait := time.Millisecond; err == nil && !there && strings.Contains(said, "changed") && wait < moveTime; wait *= 2 {
+		select {
+		case <-ctx.Done():
+			return c.unanswered(ctx, command, ctx.Err())
+		case <-time.After(wait):
+			err = c.ScanServerStates(ctx, srv.Backend, look)
+		}
+	}
+	if err == nil && !there || errors.Is(err, ErrNoBackend) {
+		return &CommandError{Addr: c.Addr.String(), Command: command, Reply: cutSeverity(said)}
+	}
+	return err
 }
+
+// moveTime is longer than HAProxy takes to move a server once it has said so:
+// since 3.0 that is some time after.
+const moveTime = 500 * time.Millisecond
 
 // EnableHealth starts the health check of srv, which its configuration must have.
 // Management Guide, 9.3, "enable health".

@@ -115,7 +115,7 @@ func TestAdminBits(t *testing.T) {
 
 func TestCheckBits(t *testing.T) {
 	for bits, enabled := range map[haproxysock.CheckBits]bool{
-		0: false, 2: false, 6: true, 7: true, 8: false, 14: true, 18: false, 22: true,
+		0: false, 2: false, 4: false, 6: true, 7: true, 8: false, 14: true, 18: false, 22: true,
 	} {
 		require.Equal(t, enabled, bits.Enabled(), "%d", bits)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -51,21 +52,18 @@ backend app
   server cafe 127.0.0.1:9
 `
 
-// eventlistener is the listener's section, as the README has it.
+// eventlistener is the section that the README has, with another command.
 func eventlistener(t *testing.T, args ...string) string {
 	t.Helper()
 	bin, err := exec.LookPath("supervisor-haproxy")
 	require.NoError(t, err)
-	return fmt.Sprintf(`
-[eventlistener:haproxy]
-command=%s %s
-events=PROCESS_STATE
-buffer_size=1024
-priority=-10
-autorestart=true
-stdout_logfile=NONE
-stderr_logfile={dir}/listener.log
-`, bin, strings.Join(args, " "))
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	_, section, _ := strings.Cut(string(readme), "```ini\n")
+	section, _, _ = strings.Cut(section, "```")
+	require.Contains(t, section, "[eventlistener:haproxy]")
+	section = regexp.MustCompile(`(?m)^command=.*$`).ReplaceAllLiteralString(section, "command="+bin+" "+strings.Join(args, " "))
+	return regexp.MustCompile(`(?m)^stderr_logfile=.*$`).ReplaceAllLiteralString(section, "stderr_logfile={dir}/listener.log")
 }
 
 type stack struct {
