@@ -24,13 +24,14 @@ func ScanCSV(r io.Reader, name string, filters []StatFilter, columns []string, r
 	if !bytes.HasPrefix(header, []byte(statHead)) {
 		return a.garbled(string(header), "statistics, which begin with "+statHead)
 	}
-	found := make([]bool, len(filters))
+	found, empty := make([]bool, len(filters)), true
 	s := newStatScanner(header, a.lineOrEnd, wanted)
 	if missing := s.missingOf(3); missing != "" {
 		return a.garbled(string(header), "a column "+missing)
 	}
 	shown := s.behind(3)
 	err = a.statTable(s, "", func(s *StatScanner) error {
+		empty = false
 		matched := len(filters) == 0
 		for i, f := range filters {
 			if f.matchesProxy(s) {
@@ -46,6 +47,9 @@ func ScanCSV(r io.Reader, name string, filters []StatFilter, columns []string, r
 	})
 	if i := slices.Index(found, false); err == nil && i >= 0 && filters[i].Proxy != "" {
 		return &CommandError{Addr: name, Command: "proxy " + filters[i].Proxy, Reply: "No such proxy."}
+	}
+	if err == nil && empty { // no HAProxy is without any proxy
+		return a.garbled(string(header), "rows below the names of the columns")
 	}
 	return unwrapRead(err)
 }

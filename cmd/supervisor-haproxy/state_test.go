@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"net"
 	"net/http"
@@ -64,8 +63,8 @@ func TestStateScripts(t *testing.T) {
 					env.Setenv("LB1", lbs[0].Unix.String())
 					env.Setenv("LB2", lbs[1].TCP.String())
 					for i, lb := range lbs {
-						env.Setenv(fmt.Sprintf("PAGE%d", i+1), "http://"+forward(t, lb.Dir+"/page.sock")+"/stats")
-						env.Setenv(fmt.Sprintf("LOOK%d", i+1), forward(t, lb.Dir+"/look.sock")+"/haproxy?stats")
+						env.Setenv(fmt.Sprintf("PAGE%d", i+1), "http://"+haproxytest.Forward(t, lb.Dir+"/page.sock")+"/stats")
+						env.Setenv(fmt.Sprintf("LOOK%d", i+1), haproxytest.Forward(t, lb.Dir+"/look.sock")+"/haproxy?stats")
 					}
 					env.Setenv("NOBODY", "unix://"+env.WorkDir+"/nobody.sock")
 					return nil
@@ -171,32 +170,4 @@ func startApp(t testing.TB) *app {
 	go server.Serve(l)
 	t.Cleanup(func() { server.Close() })
 	return a
-}
-
-// forward makes a TCP port of a unix socket that HAProxy listens on, and gives
-// host:port.
-func forward(t testing.TB, socket string) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer client.Close()
-				server, err := net.Dial("unix", socket)
-				if err != nil {
-					return
-				}
-				defer server.Close()
-				go bufio.NewReader(client).WriteTo(server)
-				bufio.NewReader(server).WriteTo(client)
-			}()
-		}
-	}()
-	return l.Addr().String()
 }
