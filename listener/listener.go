@@ -25,7 +25,10 @@ type Listener struct {
 	Specs      []Spec
 	Reconciler *reconcile.Reconciler // has to be running
 	AckTimeout time.Duration         // how long an answer may wait for members; 0 means 2 s
-	Log        *slog.Logger          // nil discards
+	// Verify holds back the answer, when all members have been seen as wished,
+	// until it returns or AckTimeout is over; nil does not.
+	Verify func(context.Context) error
+	Log    *slog.Logger // nil discards
 }
 
 const defaultAckTimeout = 2 * time.Second
@@ -115,5 +118,11 @@ func (l *Listener) handle(ctx context.Context, programs *programs, event *Event,
 	defer cancel()
 	if err := ticket.Wait(wait); err != nil {
 		log(slog.LevelWarn, "event answered, and not done everywhere: it goes on being tried", "err", err)
+		return
+	}
+	if l.Verify != nil {
+		if err := l.Verify(wait); err != nil {
+			log(slog.LevelWarn, "event answered, and what was to be verified does not hold", "err", err)
+		}
 	}
 }

@@ -19,11 +19,13 @@ import (
 type listenCmd struct {
 	Member     []string      `short:"m" placeholder:"SOCKET" env:"SUPERVISOR_HAPROXY_MEMBERS" help:"Admin socket of a HAProxy; repeated for several. SOCKETs can stand before the mappings too."`
 	AckTimeout time.Duration `default:"2s" help:"How long an event's answer may wait until every HAProxy is seen as wished. What takes longer is done behind it."`
+	Verify     string        `placeholder:"EXPR" help:"Hold back the answer until EXPR is true on every HAProxy too, such as web.in_rotation >= 2; not longer than --ack-timeout."`
 	Poll       time.Duration `default:"1s" help:"How often to look at every HAProxy, to notice a reload or a restart."`
 	Args       []string      `arg:"" optional:"" name:"socket-or-mapping" help:"Admin sockets and PROGRAM:BACKEND/SERVER mappings."`
 
 	members []*cluster.Socket
 	specs   []listener.Spec
+	verify  *cluster.Expression
 }
 
 // Help is shown by listen --help.
@@ -63,6 +65,11 @@ func (l *listenCmd) Validate() error {
 		l.members = append(l.members, &cluster.Socket{Client: haproxysock.Client{Addr: addr}})
 	}
 	var err error
+	if l.Verify != "" {
+		if l.verify, err = cluster.ParseExpression(l.Verify, cluster.PerMember); err != nil {
+			return fmt.Errorf("--verify: %w", err)
+		}
+	}
 	l.specs, err = listener.ParseMapping(mappings)
 	switch {
 	case l.AckTimeout <= 0:
@@ -116,11 +123,30 @@ func (l *listenCmd) Run(ctx context.Context, log *slog.Logger) error {
 		Specs:      l.specs,
 		Reconciler: rec,
 		AckTimeout: l.AckTimeout,
+		Verify:     l.verification(),
 		Log:        log,
 	}).Run(ctx)
 	stop()
 	running.Wait()
 	return err
+}
+
+// verifyInterval is between two questions whether --verify holds.
+const verifyInterval = 20 * time.Millisecond
+
+// verification asks all members for what --verify says, if anything.
+func (l *listenCmd) verification() func(context.Context) error {
+	if l.verify == nil {
+		return nil
+	}
+	c := cluster.Cluster{Timeout: l.AckTimeout}
+	for _, m := range l.members {
+		c.Sources = append(c.Sources, &m.Client)
+	}
+	return func(ctx context.Context) error {
+		_, err := c.Wait(ctx, l.verify, verifyInterval, 1, nil)
+		return err
+	}
 }
 
 // warnAboutLevels tells early of sockets that would refuse every change. One that
