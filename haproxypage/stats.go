@@ -10,8 +10,8 @@ import (
 	"github.com/supervisor-haproxy/supervisor-haproxy/haproxysock"
 )
 
-// maxTable is what a table may have at most, unpacked: a million servers' worth.
-const maxTable = 256 << 20
+// maxTable is what a table may have at most, unpacked: 300,000 servers and more.
+const maxTable = 64 << 20
 
 // ScanStats asks for the page's table and calls row for each row that filters
 // let through (for all, without one); the scanner has the fields of columns, in

@@ -333,7 +333,7 @@ func TestScanStatsEndless(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	err := page(t, server.URL).ScanStats(t.Context(), nil, nil, func(*haproxysock.StatScanner) error { return nil })
-	require.ErrorContains(t, err, "want at most 268435456 bytes")
+	require.ErrorContains(t, err, "want at most 67108864 bytes")
 }
 
 func TestScanStatsStatus(t *testing.T) {

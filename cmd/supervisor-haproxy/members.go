@@ -32,9 +32,6 @@ type memberOptions struct {
 // answerTimeout is --timeout where there is no flag for it.
 const answerTimeout = 5 * time.Second
 
-// fromEnvironment reports whether the members that no flag names come from there.
-func (o *memberFlags) fromEnvironment() bool { return os.Getenv("SUPERVISOR_HAPROXY_MEMBERS") != "" }
-
 const memberForms = "want unix:///path or tcp://host:port of an admin socket, http://host/path of a statistics page, or a saved file.csv"
 
 // membersHelp belongs into a command's --help.

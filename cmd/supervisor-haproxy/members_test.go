@@ -58,7 +58,7 @@ func TestParseMembersRefuses(t *testing.T) {
 		{"scheme", `scheme "ftp://" is not known`, []string{"ftp://lb1"}},
 		{"scheme with a password", `address "ftp://ops:xxxxx@lb1": want unix:///path`, []string{"ftp://ops:cret@lb1"}},
 		{"password without a scheme", `address "ops:xxxxx@lb1/stats": want unix:///path`, []string{"ops:cret@lb1/stats"}},
-		{"a page's password", `"@" in user and password`, []string{"http://ops:se/cret@lb1/stats"}},
+		{"a page's password", `"@" and "%" in user and password are written %2F`, []string{"http://ops:se/cret@lb1/stats"}},
 		{"a file elsewhere", `want file:///path/x.csv`, []string{"file://lb1/x.csv"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
