@@ -11,7 +11,7 @@ import (
 
 // In tests, supervisor-haproxy on $PATH is this very program.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"supervisor-haproxy": main})
+	testscript.Main(m, map[string]func(){"supervisor-haproxy": main, "deploy-over-ssh": deployOverSSH})
 }
 
 // What a user sees. $LB1 and $LB2 are two HAProxys, the second one over TCP.

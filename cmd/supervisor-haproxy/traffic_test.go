@@ -103,12 +103,7 @@ func startTraffic(t *testing.T, each int, lbs ...*haproxytest.HAProxy) *traffic 
 	ctx, cancel := context.WithCancel(context.Background())
 	tr := &traffic{stop: cancel}
 	for _, lb := range lbs {
-		client := &http.Client{Transport: &http.Transport{
-			DisableKeepAlives: true,
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return (&net.Dialer{}).DialContext(ctx, "unix", lb.Dir+"/fe.sock")
-			},
-		}}
+		client := &http.Client{Transport: unixTransport(lb.Dir + "/fe.sock")}
 		for range each {
 			tr.all.Go(func() {
 				for ctx.Err() == nil {
@@ -124,6 +119,16 @@ func startTraffic(t *testing.T, each int, lbs ...*haproxytest.HAProxy) *traffic 
 	}
 	t.Cleanup(func() { tr.finish() })
 	return tr
+}
+
+// unixTransport makes a connection of its own for each request.
+func unixTransport(socket string) *http.Transport {
+	return &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		},
+	}
 }
 
 // get sends a request and lets it end, also when the traffic ends.
