@@ -214,3 +214,33 @@ func set(t *testing.T, lb *haproxytest.HAProxy, server string, state haproxysock
 	require.NoError(t, lb.Client().SetServerState(t.Context(), haproxytest.Server(t, server), state))
 	lb.EventuallyState(server, state)
 }
+
+// A server that is down does not show in HAProxy's table that it is drained; an
+// admin socket tells, and a statistics page does not.
+func TestStatusFindsTheAdminStateThatDownHides(t *testing.T) {
+	t.Parallel()
+	const config = `
+frontend page
+  bind unix@{dir}/page.sock
+  stats enable
+  stats uri /stats
+backend web
+  server web01 127.0.0.1:9 check inter 10ms fall 1
+`
+	lb := haproxytest.Start(t, config)
+	set(t, lb, "web/web01", haproxysock.Drain)
+	haproxytest.Eventually(t, "web01 is down", func() error {
+		rows, err := lb.Client().Stats(t.Context(), haproxysock.StatFilter{Proxy: "web", Kinds: haproxysock.Servers})
+		if err == nil && rows[0].Status.Word() != "DOWN" {
+			err = fmt.Errorf("it is %s", rows[0].Status)
+		}
+		return err
+	})
+	page := "http://" + haproxytest.Forward(t, lb.Dir+"/page.sock") + "/stats"
+	out, err := exec.Command("supervisor-haproxy", "status", lb.Unix.String(), page).Output()
+	require.NoError(t, err, string(out))
+	require.Regexp(t, `(?m)^  web/web01 +DOWN +drain +0 +1 +DOWN +\? +0 +1$`, string(out))
+	out, err = exec.Command("supervisor-haproxy", "status", "-o", "json", page).Output()
+	require.NoError(t, err)
+	require.Contains(t, string(out), `"status":"DOWN","admin":null`)
+}
