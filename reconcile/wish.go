@@ -1,6 +1,6 @@
 // Package reconcile keeps what every server should be (the wishes), learns what
-// every member says it is, and closes the difference. Nothing else writes to a
-// member.
+// every member says it is, and closes the difference. Nothing that stays writes to
+// a member but this; a person's drain, ready and maint do, once.
 //
 // A wish is never dropped because a member could not be told: each member has a
 // loop of its own that goes on trying, and a slow one never delays the others.

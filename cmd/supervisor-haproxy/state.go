@@ -378,6 +378,10 @@ func (s *setting) round(ctx context.Context) {
 	if err == nil {
 		err = s.look(answer)
 	}
+	if err == nil { // rows do not say of which process they are
+		targets, _ := s.targets()
+		err = s.apply(answer, targets)
+	}
 	if err == nil {
 		return
 	}
@@ -404,20 +408,31 @@ func (s *setting) tell(ctx context.Context) error {
 		if try > 0 && (!tell || try == maxTries) {
 			return nil
 		}
-		applied, err := s.told.Apply(ctx, targets)
-		if err != nil {
+		if err := s.apply(ctx, targets); err != nil {
 			return err
 		}
-		if s.process.Pid != 0 && !s.process.Same(applied.Process) {
-			for _, at := range s.servers {
-				at.set = false // forgotten with the old process
-			}
-		}
-		s.process = applied.Process
-		for i, o := range applied.Servers {
-			s.servers[i].saw(o, targets[i])
+	}
+}
+
+// apply asks once. What is known of another process than the one that answers is
+// forgotten, as what it was told is.
+func (s *setting) apply(ctx context.Context, targets []cluster.Target) error {
+	applied, err := s.told.Apply(ctx, targets)
+	if err != nil {
+		return err
+	}
+	if s.process.Pid != 0 && !s.process.Same(applied.Process) {
+		for _, at := range s.servers {
+			at.set, at.looked = false, false
 		}
 	}
+	s.process = applied.Process
+	for i, o := range applied.Servers {
+		if at := s.servers[i]; !at.final {
+			at.saw(o)
+		}
+	}
+	return nil
 }
 
 // targets asks for the state where it was not seen yet.
@@ -434,7 +449,7 @@ func (s *setting) targets() (targets []cluster.Target, tell bool) {
 
 // saw takes in what Apply saw. A server that went through its check is ready, and
 // not proven to be: the next look does that.
-func (at *standing) saw(o cluster.Observed, target cluster.Target) {
+func (at *standing) saw(o cluster.Observed) {
 	at.err, at.final = o.Err, o.Err != nil
 	if o.Err != nil {
 		return

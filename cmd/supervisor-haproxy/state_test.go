@@ -56,6 +56,7 @@ func TestStateScripts(t *testing.T) {
 			t.Parallel()
 			app := startApp(t)
 			config := strings.ReplaceAll(stateConfig, "APP", app.socket)
+			before := int64(0)
 			lbs := []*haproxytest.HAProxy{haproxytest.Start(t, config), haproxytest.Start(t, config)}
 			testscript.Run(t, testscript.Params{
 				Files: []string{script},
@@ -91,6 +92,7 @@ func TestStateScripts(t *testing.T) {
 					},
 					// request: one on the second HAProxy, which the app has got and holds.
 					"request": func(ts *testscript.TestScript, neg bool, args []string) {
+						before = pageRequests(t, lbs[1])
 						conn, err := net.Dial("unix", lbs[1].Dir+"/fe.sock")
 						ts.Check(err)
 						t.Cleanup(func() { conn.Close() })
@@ -123,19 +125,15 @@ func TestStateScripts(t *testing.T) {
 					"becomes": func(ts *testscript.TestScript, neg bool, args []string) {
 						lbs[args[0][0]-'1'].EventuallyState(args[1], haproxysock.AdminState(args[2]))
 					},
-					// asked N COUNT: wait until the N-th HAProxy's pages have had so many requests.
+					// asked COUNT: wait until the second HAProxy's page was asked so often since the request.
 					"asked": func(ts *testscript.TestScript, neg bool, args []string) {
-						want, err := strconv.ParseInt(args[1], 10, 64)
+						want, err := strconv.ParseInt(args[0], 10, 64)
 						ts.Check(err)
 						haproxytest.Eventually(t, "the page is asked", func() error {
-							var got int64
-							err := lbs[args[0][0]-'1'].Client().ScanStats(t.Context(),
-								[]haproxysock.StatFilter{{Proxy: "pages", Kinds: haproxysock.Frontends}}, []string{"req_tot"},
-								func(s *haproxysock.StatScanner) error { got, _ = s.Int(0); return nil })
-							if err == nil && got < want {
-								err = fmt.Errorf("%d requests, want %d", got, want)
+							if got := pageRequests(t, lbs[1]) - before; got < want {
+								return fmt.Errorf("%d requests, want %d", got, want)
 							}
-							return err
+							return nil
 						})
 					},
 				},
@@ -143,6 +141,18 @@ func TestStateScripts(t *testing.T) {
 			})
 		})
 	}
+}
+
+// pageRequests counts those to the page that takes states.
+func pageRequests(t testing.TB, lb *haproxytest.HAProxy) (n int64) {
+	t.Helper()
+	filter := []haproxysock.StatFilter{{Proxy: "pages", Kinds: haproxysock.Frontends}}
+	err := lb.Client().ScanStats(t.Context(), filter, []string{"req_tot"}, func(s *haproxysock.StatScanner) error {
+		n, _ = s.Int(0)
+		return nil
+	})
+	require.NoError(t, err)
+	return n
 }
 
 // An app answers at once, or, at /hold, when it is told to.
