@@ -72,11 +72,11 @@ type stack struct {
 	lb1, lb2 *haproxytest.HAProxy
 }
 
-func startStack(t *testing.T) *stack {
+func startStack(t *testing.T, flags ...string) *stack {
 	lb1, lb2 := haproxytest.Start(t, backend), haproxytest.Start(t, backend)
-	return &stack{t: t, lb1: lb1, lb2: lb2, Supervisord: listenertest.StartSupervisord(t, programs+eventlistener(t,
+	return &stack{t: t, lb1: lb1, lb2: lb2, Supervisord: listenertest.StartSupervisord(t, programs+eventlistener(t, append(flags,
 		lb1.Unix.String(), lb2.TCP.String(),
-		"web1:app/web1", "web2:app/web2", "late:late=app/late", "broken:app/broken", "w:*=app/{name}", "café:app/cafe"))}
+		"web1:app/web1", "web2:app/web2", "late:late=app/late", "broken:app/broken", "w:*=app/{name}", "café:app/cafe")...))}
 }
 
 // both waits until both HAProxys show state of a server.
@@ -151,7 +151,7 @@ func TestAHAProxyThatComesBackIsBroughtUpToDate(t *testing.T) {
 // restarted, and its own reload starts everything anew.
 func TestTheListenerIsRestarted(t *testing.T) {
 	t.Parallel()
-	s := startStack(t)
+	s := startStack(t, "--ack-timeout", "30s") // it is killed with an event in hand, however long that takes
 	s.EventuallyState("haproxy", "RUNNING")
 	before := s.Pid("haproxy")
 	require.NoError(t, syscall.Kill(before, syscall.SIGKILL))
