@@ -41,4 +41,5 @@ fuzz:
 
 bench: need
 	go test ./haproxysock -run '^$$' -bench . -benchmem
+	go test ./cluster -run '^$$' -bench . -benchtime 40x
 	go test ./cmd/supervisor-haproxy -run '^$$' -bench . -benchtime 2000x -timeout 30m
