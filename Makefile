@@ -10,7 +10,7 @@ FUZZTIME ?= 10s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZ = haproxysock:FuzzParseAddr haproxysock:FuzzAnswer haproxysock:FuzzStatScanner \
 	listener:FuzzConn listener:FuzzConnCharacters listener:FuzzParseSpec \
-	cmd/supervisor-haproxy:FuzzRange
+	cluster:FuzzParseExpression cluster:FuzzTable cmd/supervisor-haproxy:FuzzRange
 
 .PHONY: build demo test race lint fuzz bench need
 build:
