@@ -18,12 +18,23 @@ import (
 // version is set by the linker for a release.
 var version = ""
 
-type cli struct {
+// common are the flags of every command.
+type common struct {
 	LogFormat string           `enum:"text,json" default:"text" help:"How log lines on stderr look: ${enum}."`
 	LogLevel  slog.Level       `default:"info" help:"What is logged: debug, info, warn or error."`
 	Version   kong.VersionFlag `env:"-" help:"Show the version."`
+}
 
+// listening is the default command. Where the command line is certainly one of
+// it, the model of all the others, a millisecond's work, is not built: the first
+// READY does not wait for it.
+type listening struct {
+	common
 	Listen listenCmd `cmd:"" default:"withargs" help:"Be a supervisord event listener: take servers out of rotation and put them back as their programs stop and start."`
+}
+
+type cli struct {
+	listening
 	Query  queryCmd  `cmd:"" help:"Ask all HAProxys at once, and print the answer."`
 	Watch  watchCmd  `cmd:"" help:"Ask again and again, a line a time."`
 	Wait   waitCmd   `cmd:"" help:"Wait until a condition holds on every HAProxy."`
@@ -34,10 +45,20 @@ type cli struct {
 	Maint  maintCmd  `cmd:"" help:"Take servers out of rotation, on every HAProxy."`
 }
 
+// isListening tells a command line of listen by its first word: no other
+// command's name has what every address and mapping has.
+func isListening(args []string) bool {
+	return len(args) > 0 && (args[0] == "listen" || strings.ContainsAny(args[0], ":/@"))
+}
+
 func main() {
 	var c cli
+	var model any = &c
+	if isListening(os.Args[1:]) {
+		model = &c.listening
+	}
 	forgetEmptyEnvironment()
-	k := kong.Must(&c,
+	k := kong.Must(model,
 		kong.Name("supervisor-haproxy"),
 		kong.WithHyphenPrefixedParameters(true), // -c -5:5
 		kong.Description("Keeps HAProxy's servers in step with the programs that supervisord runs behind them.\n\n"+
@@ -82,7 +103,7 @@ func forgetEmptyEnvironment() {
 }
 
 // logger writes to stderr: stdout belongs to the event protocol.
-func (c *cli) logger() *slog.Logger {
+func (c *common) logger() *slog.Logger {
 	options := &slog.HandlerOptions{Level: c.LogLevel}
 	if c.LogFormat == "json" {
 		options.ReplaceAttr = durationsInSeconds
