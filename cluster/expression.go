@@ -80,7 +80,7 @@ func ParseExpression(text string, scope Scope) (*Expression, error) {
 	if err := x.unknownCall(names, knownVocabulary()); err != nil {
 		return nil, err
 	}
-	v := newVocabulary(names.known(), unknown)
+	v := newVocabulary(names.known(), unknown, names.proxies(knownVocabulary()))
 	if n := names.members(); n != nil && scope == PerMember {
 		return nil, x.mistake(n.Location(), `"members" where each member is looked at by itself: it is known to query and watch`, "")
 	}
@@ -92,6 +92,9 @@ func ParseExpression(text string, scope Scope) (*Expression, error) {
 	config.WithEnv(v.env(scope))
 	if _, err := checker.Check(tree, config); err != nil {
 		near := dashed(tree.Node)
+		if near == "" && strings.Contains(err.Error(), "has no field") {
+			near = covered(tree.Node, v, scope)
+		}
 		if near == "" && scope == PerMember {
 			near = names.misspelt(knownVocabulary())
 		}
@@ -202,6 +205,38 @@ func (f *dashFinder) Visit(node *ast.Node) {
 	left, right := lastName(minus.Left), firstName(minus.Right)
 	if left != "" && right != "" {
 		f.found = fmt.Sprintf("backend(%q)", left+"-"+right)
+	}
+}
+
+// covered finds a name of which something is said, and which is a member's column
+// or word, but may have been meant as a backend; it gives that as it has to be
+// written.
+func covered(node ast.Node, v *vocabulary, scope Scope) string {
+	f := &coveredFinder{v: v, scope: scope}
+	ast.Walk(&node, f)
+	return f.found
+}
+
+type coveredFinder struct {
+	v     *vocabulary
+	scope Scope
+	found string
+}
+
+func (f *coveredFinder) Visit(node *ast.Node) {
+	said, ok := (*node).(*ast.MemberNode)
+	if !ok {
+		return
+	}
+	switch base := said.Node.(type) {
+	case *ast.IdentifierNode:
+		if f.scope == PerMember && f.v.on(f.v.member, base.Value) {
+			f.found = fmt.Sprintf("backend(%q)", base.Value)
+		}
+	case *ast.MemberNode:
+		if name := lastName(base); base.Node.Type() == f.v.member && f.v.on(f.v.member, name) {
+			f.found = fmt.Sprintf(".backend(%q)", name)
+		}
 	}
 }
 

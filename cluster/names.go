@@ -13,6 +13,7 @@ import (
 // column's.
 type nameCollector struct {
 	names     []string
+	bases     []string // those of which something is said
 	bare      []*ast.IdentifierNode
 	variables []string
 	called    []calledName
@@ -52,6 +53,9 @@ func (c *nameCollector) Visit(node *ast.Node) {
 		if name, ok := n.Property.(*ast.StringNode); ok {
 			c.add(name.Value)
 		}
+		if base := lastName(n.Node); haproxyName.MatchString(base) {
+			c.bases = append(c.bases, base)
+		}
 	}
 }
 
@@ -68,6 +72,16 @@ func (c *nameCollector) candidates(v *vocabulary) []string {
 	})
 	slices.Sort(unknown)
 	return slices.Compact(unknown)
+}
+
+// proxies are those names of which something is said, and that v knows, but not on
+// a member: there "down" in "down.scur" can only be a backend.
+func (c *nameCollector) proxies(v *vocabulary) []string {
+	proxies := slices.DeleteFunc(slices.Clone(c.bases), func(name string) bool {
+		return !v.known(name) || v.on(v.member, name) || slices.Contains(c.variables, name)
+	})
+	slices.Sort(proxies)
+	return slices.Compact(proxies)
 }
 
 // known are the names of columns among those in the tree, each once.

@@ -166,6 +166,9 @@ func TestMistakes(t *testing.T) {
 		`$env["x"]`:                                  "unknown name",
 		`myapp.server("web01").throttle + 1`:         `myapp/web01: column "throttle" is empty`,
 		`sum(myapp.servers(), .throttle)`:            `column "throttle" is empty`,
+		`scur.up`:                                    `type int has no field up, nearest is backend("scur")`,
+		`servers.up`:                                 `nearest is backend("servers")`,
+		`down.rate`:                                  `unknown backend "down"`,
 		`scurr > 3`:                                  `mismatched types backend and int), nearest is scur`,
 	} {
 		t.Run(text, func(t *testing.T) {
@@ -177,6 +180,31 @@ func TestMistakes(t *testing.T) {
 			require.NotContains(t, err.Error(), "struct")
 		})
 	}
+}
+
+func TestBackendsThatAreCalledLikeWordsOfOthers(t *testing.T) {
+	named := func(name string) *table {
+		return &table{name: "lb1", text: strings.ReplaceAll(small, "myapp", name)}
+	}
+	for _, name := range []string{"down", "up", "total", "name", "status", "mode"} {
+		t.Run(name, func(t *testing.T) {
+			v, err := askOne(t, name+".up + "+name+".rate", named(name))
+			require.NoError(t, err)
+			require.Equal(t, 12, v)
+			v, err = askOne(t, name+`.survives(2) && `+name+`.server("web01").up && `+name+`.status == "UP"`, named(name))
+			require.NoError(t, err)
+			require.Equal(t, true, v)
+			x, err := cluster.ParseExpression("sum(members, ."+name+".up)", cluster.OverMembers)
+			require.NoError(t, err)
+			c := cluster.Cluster{Sources: []cluster.Source{named(name)}}
+			a, err := c.Ask(t.Context(), x)
+			require.NoError(t, err)
+			require.NoError(t, a.Results[0].Err)
+			require.Equal(t, 3, a.Results[0].Value)
+		})
+	}
+	_, err := cluster.ParseExpression("sum(members, .rate.up)", cluster.OverMembers)
+	require.ErrorContains(t, err, `nearest is .backend("rate")`)
 }
 
 func TestExpressionsOverMembers(t *testing.T) {

@@ -106,11 +106,11 @@ func (r *rewriter) property(node *ast.Node, base ast.Node, typ reflect.Type, nam
 	}
 	column, known := columnTypes()[name]
 	switch {
-	case typ == r.v.member && !known:
+	case typ == r.v.member && column != intType:
 		use := r.use(node, name, haproxysock.Backends, useBackend)
 		r.put(node, r.v.backend, "@backend:"+name, backendNamed(name), base)
 		r.pending[*node] = use
-	case typ == r.v.member && column == intType:
+	case typ == r.v.member:
 		r.kinds |= haproxysock.Frontends
 		r.put(node, nil, "@total:"+name, total(r.column(name)), base)
 	default:

@@ -40,8 +40,9 @@ var columnTypes = sync.OnceValue(func() map[string]reflect.Type {
 })
 
 // newVocabulary makes types with the columns among names, and those unknown,
-// which may be a backend's name on a member and a column elsewhere.
-func newVocabulary(names, unknown []string) *vocabulary {
+// which may be a backend's name on a member and a column elsewhere. On a member,
+// proxies are backends too.
+func newVocabulary(names, unknown, proxies []string) *vocabulary {
 	v := &vocabulary{words: map[reflect.Type]map[string]reflect.Type{}}
 	fn := func(out reflect.Type, in ...reflect.Type) reflect.Type {
 		return reflect.FuncOf(in, []reflect.Type{out}, false)
@@ -63,6 +64,11 @@ func newVocabulary(names, unknown []string) *vocabulary {
 				s.add(name, v.backend)
 			} else {
 				s.add(name, anyType)
+			}
+		}
+		if kind == "member" {
+			for _, name := range proxies {
+				s.add(name, v.backend)
 			}
 		}
 		t := s.make()
@@ -178,4 +184,4 @@ func (s *structType) addAll(fields map[string]reflect.Type) {
 func (s *structType) make() reflect.Type { return reflect.StructOf(s.fields) }
 
 // knownVocabulary tells which words there are.
-var knownVocabulary = sync.OnceValue(func() *vocabulary { return newVocabulary(nil, nil) })
+var knownVocabulary = sync.OnceValue(func() *vocabulary { return newVocabulary(nil, nil, nil) })
