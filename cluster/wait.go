@@ -15,7 +15,8 @@ const defaultInterval = 2 * time.Second
 //
 // If ctx ends first, the error says what is missing, and by whom, and wraps the
 // cause of ctx; the answer is the last one whose members were not cut short, or
-// nil if there was none.
+// else the first, in which those that had not answered are errors. It is nil only
+// where a mistake in x shows first.
 func (c *Cluster) Wait(ctx context.Context, x *Expression, interval time.Duration, times int, each func(*Answer)) (*Answer, error) {
 	if interval <= 0 {
 		interval = defaultInterval
@@ -26,6 +27,10 @@ func (c *Cluster) Wait(ctx context.Context, x *Expression, interval time.Duratio
 		again := time.After(interval)
 		a, err := c.Ask(ctx, x)
 		if ctx.Err() != nil {
+			if last == nil && err == nil {
+				last = a
+				missing, _ = a.missing(x)
+			}
 			return last, fmt.Errorf("%s: %w", missing, context.Cause(ctx))
 		}
 		if err != nil {

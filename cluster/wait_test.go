@@ -124,6 +124,22 @@ func TestWaitThatIsCutShortGivesTheLastWholeAnswer(t *testing.T) {
 	})
 }
 
+func TestWaitThatEndsBeforeAHungMemberTellsOfTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hung := upFrom("lb2", 0)
+		hung.took = time.Hour
+		c := cluster.Cluster{Sources: []cluster.Source{upFrom("lb1", time.Hour), hung}}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		a, err := c.Wait(ctx, condition(t, "myapp.up == 4"), 2*time.Second, 3, nil)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "lb1: myapp.up == 4 does not hold; lb2: ")
+		require.NotNil(t, a)
+		require.Equal(t, false, a.Results[0].Value)
+		require.Error(t, a.Results[1].Err)
+	})
+}
+
 func TestAHungMemberHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
