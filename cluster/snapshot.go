@@ -138,7 +138,7 @@ func askKnown(ctx context.Context, source Source, need Need) (Report, error) {
 	}
 	var known, missing []haproxysock.StatFilter
 	for _, f := range need.Filters {
-		if f.Proxy == "" || names.has(f) {
+		if f.Proxy == "" || names.has(ownerOf(f)) {
 			known = append(known, f)
 		} else {
 			missing = append(missing, f)
@@ -150,7 +150,12 @@ func askKnown(ctx context.Context, source Source, need Need) (Report, error) {
 			return Report{}, err
 		}
 	}
-	for _, f := range append(missing, r.absent(known)...) {
+	for _, f := range r.absent(known) {
+		if f.Kinds&(haproxysock.Frontends|haproxysock.Backends) != 0 { // else it has no servers, or no listeners
+			missing = append(missing, f)
+		}
+	}
+	for _, f := range missing {
 		r.Missing = append(r.Missing, f.Proxy)
 	}
 	r.names = names.Rows
@@ -189,6 +194,17 @@ func (r *Report) absent(filters []haproxysock.StatFilter) []haproxysock.StatFilt
 		}
 	}
 	return absent
+}
+
+// ownerOf asks for what has the servers or listeners that f asks for alone.
+func ownerOf(f haproxysock.StatFilter) haproxysock.StatFilter {
+	switch f.Kinds {
+	case haproxysock.Servers:
+		f.Kinds = haproxysock.Backends
+	case haproxysock.Listeners:
+		f.Kinds = haproxysock.Frontends
+	}
+	return f
 }
 
 // has reports whether there is a frontend or backend such as f asks for.

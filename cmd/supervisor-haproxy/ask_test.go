@@ -26,6 +26,7 @@ backend web
   server web02 127.0.0.1:9 weight 50
 backend my-app
   server a 127.0.0.1:9
+backend none
 `
 
 // What a user sees of the commands that ask. $LB1 and $LB2 are alike, $ODD has
