@@ -60,7 +60,7 @@ func isCheck(args []string) bool {
 // endCheck prints a plugin's line and ends as it says. A line that cannot be
 // printed leaves Nagios with nothing, which it takes for OK where the code is 0.
 func endCheck(r pluginResult) {
-	if _, err := os.Stdout.WriteString(hidePasswords(r.line()) + "\n"); err != nil {
+	if _, err := os.Stdout.WriteString(r.line() + "\n"); err != nil {
 		os.Exit(int(stateUnknown))
 	}
 	os.Exit(int(r.state))

@@ -113,7 +113,7 @@ type metric struct {
 
 // String is 'label'=value[UOM];[warn];[crit];[min];[max], without the empty end.
 func (m metric) String() string {
-	label := strings.NewReplacer("'", "_", "=", "_").Replace(oneLine(m.label))
+	label := strings.NewReplacer("'", "_", "=", "_").Replace(oneLine(hidePasswords(m.label)))
 	value := "U" // could not be determined
 	if !math.IsNaN(m.value) && !math.IsInf(m.value, 0) {
 		value = formatDecimal(m.value) + m.uom
@@ -133,8 +133,9 @@ type pluginResult struct {
 }
 
 // line is the one line that a plugin prints: "SERVICE STATUS: text | perfdata".
+// Passwords are looked for in its parts: a range has an "@" too.
 func (r pluginResult) line() string {
-	line := "HAPROXY " + r.state.String() + ": " + oneLine(r.text)
+	line := "HAPROXY " + r.state.String() + ": " + oneLine(hidePasswords(r.text))
 	for i, m := range r.metrics {
 		if i == 0 {
 			line += " |"

@@ -224,3 +224,17 @@ func TestWorseStates(t *testing.T) {
 		}
 	}
 }
+
+// The "@" of a range is none of an address's.
+func TestPasswordsAreHiddenAndRangesAreNot(t *testing.T) {
+	r := pluginResult{
+		state: stateCritical,
+		text:  "http://admin:s3cret@lb1/stats: 2 (critical @1:2)",
+		metrics: []metric{
+			{label: "http://admin:s3cret@lb1/stats", value: 2, warn: "@5", crit: "@1:2"},
+			{label: "https://lb2/stats", value: 3, warn: "@5", crit: "@1:2"},
+		},
+	}
+	require.Equal(t, "HAPROXY CRITICAL: http://***@lb1/stats: 2 (critical @1:2)"+
+		" | 'http://***@lb1/stats'=2;@5;@1:2 'https://lb2/stats'=3;@5;@1:2", r.line())
+}
