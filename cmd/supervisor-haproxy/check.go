@@ -118,7 +118,7 @@ func (c *checkCmd) judgeMember(result cluster.Result, report *cluster.Report) (p
 		return stateCritical, c.whyNot(result, report)
 	case !number:
 		return stateUnknown, fmt.Sprintf("%s: it is neither a number nor true or false", result.Member)
-	case math.IsNaN(value):
+	case math.IsNaN(value), math.IsInf(value, 0):
 		return stateUnknown, result.Member + ": it is not a number"
 	}
 	text := result.Member + ": " + formatDecimal(value) + c.Unit
@@ -163,7 +163,7 @@ func metricValue(result cluster.Result) (float64, bool) {
 }
 
 func (c *checkCmd) metric(member string, value float64) metric {
-	return metric{label: hidePasswords(member), value: value, uom: c.Unit, warn: c.Warning.String(), crit: c.Critical.String()}
+	return metric{label: member, value: value, uom: c.Unit, warn: c.Warning.String(), crit: c.Critical.String()}
 }
 
 func disagreementText(d cluster.Disagreement) string {

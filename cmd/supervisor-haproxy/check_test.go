@@ -73,6 +73,8 @@ func TestCheckIsANagiosPlugin(t *testing.T) {
 		{[]string{"web.up >= 2", "-w", "1"}, "UNKNOWN", "-w and -c are for numbers"},
 		{[]string{`"a text"`}, "UNKNOWN", "neither a number nor true or false"},
 		{[]string{"0.0 / 0"}, "UNKNOWN", "not a number"},
+		{[]string{"web.up / 0"}, "UNKNOWN", "not a number"},
+		{[]string{"0 - web.up / 0", "-w", "1"}, "UNKNOWN", "not a number"},
 		{[]string{"wbe.up"}, "UNKNOWN", `unknown backend "wbe", nearest is web, in wbe.up`},
 		{[]string{"web.upp"}, "UNKNOWN", "nearest is up"},
 		{[]string{"web.up >="}, "UNKNOWN", "web.up >="},
