@@ -261,7 +261,7 @@ func TestScanStatsGarbled(t *testing.T) {
 		want    string
 		garbled bool // a *ProtocolError
 	}{
-		{"a page in HTML", text("<!DOCTYPE html><html><body>Statistics Report</body></html>"), "want statistics, which begin with # pxname,svname,", true},
+		{"a page in HTML", text("<!DOCTYPE html><html><body>Statistics Report</body></html>"), "answered with \"<!DOCTYPE html><html><body>Statistics Report</body></html>\", want statistics, which begin with # pxname,svname,", true},
 		{"a login page", text("\n<html><form action=login>"), "want statistics", true},
 		{"nothing", text(""), "answered with nothing", true},
 		{"a table without rows", text(head), "want rows below the names of the columns", true},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 )
 
 // ScanCSV reads statistics that somebody else has fetched: from a statistics
@@ -20,6 +21,12 @@ func ScanCSV(r io.Reader, name string, filters []StatFilter, columns []string, r
 	header, err := a.line()
 	if network := (*readError)(nil); errors.As(err, &network) {
 		return network.err
+	}
+	if cut := (*ProtocolError)(nil); errors.As(err, &cut) {
+		if strings.HasPrefix(cut.Got, statHead) {
+			return a.garbled(cut.Got, "statistics; these were cut off in the names of the columns")
+		}
+		header = []byte(cut.Got) // a page of HTML may be one line without an end
 	}
 	if !bytes.HasPrefix(header, []byte(statHead)) {
 		return a.garbled(string(header), "statistics, which begin with "+statHead)
