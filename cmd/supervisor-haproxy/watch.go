@@ -30,8 +30,11 @@ Example:
 
 // Validate reads the arguments, before anybody is asked.
 func (w *watchCmd) Validate() error {
-	if w.Interval <= 0 {
+	switch {
+	case w.Interval <= 0:
 		return fmt.Errorf("--interval is %v, want more than 0", w.Interval)
+	case w.Count < 0:
+		return fmt.Errorf("--count is %d, want 1 or more", w.Count)
 	}
 	return w.prepare(cluster.OverMembers, w.Timeout)
 }
