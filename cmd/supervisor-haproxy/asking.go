@@ -116,7 +116,7 @@ func writeValue(w io.Writer, output string, s screen, plain any) error {
 	case "table":
 		return gridOf(plain).table().write(w, s)
 	}
-	return writeText(w, plain)
+	return writeText(w, s, plain)
 }
 
 // allDownAdvice tells of --all-down-ok where the answer may hang on it.

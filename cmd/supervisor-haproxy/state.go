@@ -336,7 +336,7 @@ type lastLine struct {
 }
 
 func (l *lastLine) show(text string) {
-	if !l.screen.terminal {
+	if !l.screen.rewrite {
 		return
 	}
 	if l.screen.width > 1 {

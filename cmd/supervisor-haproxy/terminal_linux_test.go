@@ -73,6 +73,18 @@ func TestColourOnATerminalUnlessItIsNotWanted(t *testing.T) {
 	}
 }
 
+func TestDrainShowsProgressWhereItCanBeWrittenOver(t *testing.T) {
+	t.Parallel()
+	lb := haproxytest.Start(t, strings.Replace(twoServers, "weight 50", "weight 0", 1))
+	args := []string{"ready", "--wait", "--timeout=700ms", "-m", lb.Unix.String(), "web/web02"}
+	text, code := onTerminal(t, 200, nil, args...)
+	require.Equal(t, 2, code, text)
+	require.Contains(t, text, "\r\x1b[K")
+	text, code = onTerminal(t, 200, []string{"TERM=dumb"}, args...)
+	require.Equal(t, 2, code, text)
+	require.NotContains(t, text, "\x1b", "a dumb terminal cannot clear a line")
+}
+
 func TestWaitShowsProgressOnATerminal(t *testing.T) {
 	t.Parallel()
 	lb := haproxytest.Start(t, twoServers)

@@ -49,14 +49,19 @@ func valueText(plain any) string {
 	return strings.TrimSuffix(text.String(), "\n")
 }
 
-// writeText writes a value for people and for $(…): a list a line an element.
-func writeText(w io.Writer, plain any) error {
+// writeText writes a value for people and for $(…): a list a line an element. A
+// terminal gets no control characters, such as a server's check may answer.
+func writeText(w io.Writer, s screen, plain any) error {
 	list, ok := plain.([]any)
 	if !ok {
 		list = []any{plain}
 	}
 	for _, v := range list {
-		if _, err := fmt.Fprintln(w, valueText(v)); err != nil {
+		line := valueText(v)
+		if s.terminal {
+			line = printable(line)
+		}
+		if _, err := fmt.Fprintln(w, line); err != nil {
 			return err
 		}
 	}

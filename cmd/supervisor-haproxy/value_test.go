@@ -37,7 +37,7 @@ func TestValuesInEachForm(t *testing.T) {
 			plain, err := plainValue(c.value)
 			require.NoError(t, err)
 			var text, asCSV, asTable strings.Builder
-			require.NoError(t, writeText(&text, plain))
+			require.NoError(t, writeText(&text, screen{}, plain))
 			require.NoError(t, gridOf(plain).writeCSV(&asCSV))
 			require.NoError(t, gridOf(plain).table().write(&asTable, screen{}))
 			require.Equal(t, c.text, text.String())
@@ -45,6 +45,9 @@ func TestValuesInEachForm(t *testing.T) {
 			require.Equal(t, c.table, asTable.String())
 		})
 	}
+	var shown strings.Builder
+	require.NoError(t, writeText(&shown, screen{terminal: true}, []any{"a\x1b[2Jb", "UP 1/3"}))
+	require.Equal(t, "a\uFFFD[2Jb\nUP 1/3\n", shown.String())
 	_, err := plainValue([]any{func() {}})
 	require.ErrorContains(t, err, "cannot be shown, name one of its fields")
 }
