@@ -28,6 +28,9 @@ type Result struct {
 	// computed there. Over members, a Value that stands beside it is about those
 	// members that answered.
 	Err error
+	// AllDown says of a condition that does not hold that it would with
+	// [Cluster.AllDownOK].
+	AllDown bool
 }
 
 // Holds gives the value of a condition. Err, and a value that is no bool, are
@@ -63,6 +66,9 @@ func (c *Cluster) Ask(ctx context.Context, x *Expression) (*Answer, error) {
 				if result.Value, err = x.compute(env); err != nil {
 					result.Err = fmt.Errorf("%s: %w", r.Source, err)
 				}
+				if result.Value == false && !c.AllDownOK {
+					result.AllDown = x.holdsIfAllDownIsOK(s, r)
+				}
 			}
 			a.Results = append(a.Results, result)
 		}
@@ -83,6 +89,11 @@ func (c *Cluster) Ask(ctx context.Context, x *Expression) (*Answer, error) {
 	}
 	a.Results = []Result{result}
 	return a, nil
+}
+
+func (x *Expression) holdsIfAllDownIsOK(s *Snapshot, r *Report) bool {
+	v, err := x.compute(map[string]any{"scene": &scene{snapshot: s, allDownOK: true}, selfName: r})
+	return err == nil && v == true
 }
 
 // memoryBudget is how many elements the lists that an expression makes may have.

@@ -119,26 +119,12 @@ func writeValue(w io.Writer, output string, s screen, plain any) error {
 	return writeText(w, s, plain)
 }
 
-// allDownAdvice tells of --all-down-ok where the answer may hang on it.
-func (a *asking) allDownAdvice(r *cluster.Report) string {
-	if a.AllDownOK || !strings.Contains(a.Expr, "rolling_restartable") && !strings.Contains(a.Expr, "survives") {
+// allDownAdvice tells of --all-down-ok where the answer hangs on it.
+func allDownAdvice(r cluster.Result) string {
+	if !r.AllDown {
 		return ""
 	}
-	up, down := map[string]bool{}, ""
-	for _, row := range r.Rows {
-		if row.Kind == haproxysock.Servers {
-			up[row.Proxy] = up[row.Proxy] || row.Status.Up()
-		}
-	}
-	for proxy, any := range up {
-		if !any && (down == "" || proxy < down) {
-			down = proxy
-		}
-	}
-	if down == "" {
-		return ""
-	}
-	return "all servers of " + down + " are down: with --all-down-ok that is a yes"
+	return "a backend has nothing in rotation: with --all-down-ok that is a yes"
 }
 
 // notUp tells which servers of a report are not up, as far as there is room, for

@@ -133,7 +133,7 @@ func (c *checkCmd) judgeMember(result cluster.Result, report *cluster.Report) (p
 
 func (c *checkCmd) whyNot(result cluster.Result, report *cluster.Report) string {
 	text := result.Member + ": false"
-	for _, why := range []string{notUp(report), c.allDownAdvice(report)} {
+	for _, why := range []string{notUp(report), allDownAdvice(result)} {
 		if why != "" {
 			text += " (" + why + ")"
 		}

@@ -171,6 +171,29 @@ func TestAllDownIsAYesOnlyByName(t *testing.T) {
 	}
 }
 
+// The advice is there only where it helps.
+func TestAllDownOKIsAdvisedOnlyWhereItMakesAYes(t *testing.T) {
+	t.Parallel()
+	lb := haproxytest.Start(t, threeServers+"backend sorry\n  server sorry01 127.0.0.1:9 backup\nbackend one\n  server one01 127.0.0.1:9\nbackend off\n  server off01 127.0.0.1:9\n")
+	require.NoError(t, lb.Client().SetServerState(context.Background(), haproxytest.Server(t, "off/off01"), "maint"))
+	lb.EventuallyState("off/off01", "maint")
+	for question, advised := range map[string]bool{
+		`survives_without("one01")`:           false, // off is none of its business
+		`web.survives(3)`:                     false,
+		`rolling_restartable() && web.up > 7`: false,
+		`off.survives(1)`:                     true,
+		`sorry.survives(1)`:                   true, // its backup is up
+		`rolling_restartable()`:               true,
+	} {
+		r := plugin(t, nil, "check", question, lb.Unix.String())
+		require.Equal(t, "CRITICAL", r.status, question)
+		require.Equal(t, advised, strings.Contains(r.text, "--all-down-ok"), "%s: %s", question, r.text)
+		if advised {
+			require.Equal(t, "OK", plugin(t, nil, "check", question, "--all-down-ok", lb.Unix.String()).status, question)
+		}
+	}
+}
+
 func TestCheckShowsNoPassword(t *testing.T) {
 	t.Parallel()
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
@@ -196,7 +219,7 @@ func TestCheckShowsNoPassword(t *testing.T) {
 // Plugins' help and version end with UNKNOWN, so that a command line that was
 // meant to check something never says OK.
 func TestChecksHelpIsNotOK(t *testing.T) {
-	for _, args := range [][]string{{"check", "--help"}, {"check", "--version"}} {
+	for _, args := range [][]string{{"check", "--help"}, {"check", "--version"}, {"check", "-V"}, {"check", "-h"}} {
 		cmd := exec.Command("supervisor-haproxy", args...)
 		out, _ := cmd.CombinedOutput()
 		require.Equal(t, 3, cmd.ProcessState.ExitCode(), string(out))

@@ -148,7 +148,7 @@ func (p *progress) missing(answer *cluster.Answer) (missing []string, away bool)
 			away = away || report.Err != nil
 		case !holds:
 			line := fmt.Sprintf("%s: %s does not hold", result.Member, p.asking.Expr)
-			for _, why := range []string{notUp(report), p.asking.allDownAdvice(report)} {
+			for _, why := range []string{notUp(report), allDownAdvice(result)} {
 				if why != "" {
 					line += " (" + why + ")"
 				}
