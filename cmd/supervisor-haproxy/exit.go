@@ -77,6 +77,17 @@ func unknownIfPanics() {
 // passwords are what stands between scheme and host of a page's address.
 var passwords = regexp.MustCompile(`(?i)(https?://)[^\s"]*@`)
 
+// hidden is a page's address as it is shown everywhere.
+var hidden = regexp.MustCompile(`(?i)^https?://[^:/@]*:xxxxx@$`)
+
 // hidePasswords takes names and passwords out of addresses that a message may
-// quote from the command line.
-func hidePasswords(text string) string { return passwords.ReplaceAllString(text, "${1}***@") }
+// quote from the command line. Those without one are left as they are, so that a
+// member has one address everywhere.
+func hidePasswords(text string) string {
+	return passwords.ReplaceAllStringFunc(text, func(address string) string {
+		if hidden.MatchString(address) {
+			return address
+		}
+		return passwords.ReplaceAllString(address, "${1}***@")
+	})
+}

@@ -225,6 +225,20 @@ func TestWorseStates(t *testing.T) {
 	}
 }
 
+func TestAPageHasOneAddressEverywhere(t *testing.T) {
+	for text, want := range map[string]string{
+		"http://admin:xxxxx@lb1/stats: it hangs":             "http://admin:xxxxx@lb1/stats: it hangs",
+		"HTTPS://:xxxxx@lb1/stats":                           "HTTPS://:xxxxx@lb1/stats",
+		"http://admin:xxxxx@lb1 and http://admin:s3cret@lb2": "http://admin:xxxxx@lb1 and http://***@lb2",
+		"http://admin:xxxxx@lb1,http://admin:s3cret@lb2":     "http://***@lb2",
+		"http://admin:s3cret@lb1,http://admin:xxxxx@lb2":     "http://***@lb2",
+		"http://admin:s3cret:xxxxx@lb2":                      "http://***@lb2",
+		"http://admin:s3cret/:xxxxx@lb2":                     "http://***@lb2",
+	} {
+		require.Equal(t, want, hidePasswords(text))
+	}
+}
+
 // The "@" of a range is none of an address's.
 func TestPasswordsAreHiddenAndRangesAreNot(t *testing.T) {
 	r := pluginResult{
