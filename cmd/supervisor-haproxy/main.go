@@ -22,7 +22,7 @@ var version = ""
 type common struct {
 	LogFormat string           `enum:"text,json" default:"text" help:"How log lines on stderr look: ${enum}."`
 	LogLevel  slog.Level       `default:"info" help:"What is logged: debug, info, warn or error."`
-	Version   kong.VersionFlag `env:"-" help:"Show the version."`
+	Version   kong.VersionFlag `short:"V" env:"-" help:"Show the version."`
 }
 
 // listening is the default command. Where the command line is certainly one of
