@@ -169,7 +169,7 @@ func (x *Expression) unknownName(s *Snapshot, u use) error {
 		e.Nearest = fmt.Sprintf("%s(%q)", what, near)
 	}
 	if v := knownVocabulary(); e.Nearest == "" && what == "backend" { // a word or a column, perhaps
-		e.Nearest = nearest(u.name, v.all(v.member))
+		e.Nearest = nearestWord(u.name, v.all(v.member))
 	}
 	return e
 }

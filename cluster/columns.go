@@ -34,7 +34,18 @@ const (
 // nearest is that of names which takes the fewest letters to change into name,
 // or "" if none is near.
 func nearest(name string, names []string) string {
-	best, least := "", len(name)/3+2
+	return nearestWithin(name, names, len(name)/3+2)
+}
+
+// nearestWord is for our own words and columns, of which there are so many that
+// one is near to every short name.
+func nearestWord(name string, words []string) string {
+	return nearestWithin(name, words, len(name)/3+1)
+}
+
+// nearestWithin takes fewer letters than least.
+func nearestWithin(name string, names []string, least int) string {
+	best := ""
 	for _, other := range names {
 		if n := distance(strings.ToLower(name), strings.ToLower(other), least); n < least {
 			best, least = other, n

@@ -112,7 +112,7 @@ func (x *Expression) unknownCall(c *nameCollector, v *vocabulary) error {
 func (c *nameCollector) misspelt(v *vocabulary) string {
 	for _, n := range c.bare {
 		if !v.on(v.member, n.Value) {
-			if near := nearest(n.Value, v.all(v.member)); near != "" {
+			if near := nearestWord(n.Value, v.all(v.member)); near != "" {
 				return near
 			}
 		}

@@ -182,6 +182,14 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+func TestNothingIsNearerThanItIs(t *testing.T) {
+	for _, text := range []string{"nope.rate", "web && myapp.up", "web.scur.up"} {
+		_, err := askOne(t, text, &table{name: "lb1", text: small})
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "nearest", "nope is no type, and web is no wrew")
+	}
+}
+
 func TestBackendsThatAreCalledLikeWordsOfOthers(t *testing.T) {
 	named := func(name string) *table {
 		return &table{name: "lb1", text: strings.ReplaceAll(small, "myapp", name)}
