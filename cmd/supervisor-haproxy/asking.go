@@ -128,16 +128,25 @@ func allDownAdvice(r cluster.Result) string {
 }
 
 // notUp tells which servers of a report are not up, as far as there is room, for
-// people who ask why a condition does not hold.
+// people who ask why a condition does not hold. Where there is not room for all,
+// those in maintenance come last: they may be a server-template's spare slots.
 func notUp(r *cluster.Report) string {
 	const room = 5
-	var all []string
+	var all, others, maint []string
 	for _, row := range r.Rows {
-		if row.Kind == haproxysock.Servers && !row.Status.Up() {
-			all = append(all, row.Proxy+"/"+row.Name+" is "+string(row.Status))
+		if row.Kind != haproxysock.Servers || row.Status.Up() {
+			continue
+		}
+		text := row.Proxy + "/" + row.Name + " is " + string(row.Status)
+		all = append(all, text)
+		if row.Status == "MAINT" {
+			maint = append(maint, text)
+		} else {
+			others = append(others, text)
 		}
 	}
 	if len(all) > room {
+		all = append(others, maint...)
 		all = append(all[:room], fmt.Sprintf("and %d more", len(all)-room))
 	}
 	return strings.Join(all, ", ")

@@ -171,6 +171,17 @@ func TestAllDownIsAYesOnlyByName(t *testing.T) {
 	}
 }
 
+func TestCheckTellsOfServersBeforeSpareSlots(t *testing.T) {
+	t.Parallel()
+	lb := haproxytest.Start(t, "backend web\n  server-template spare 1-20 127.0.0.1:9 disabled\n  server web01 127.0.0.1:9\n  server web02 127.0.0.1:9\n")
+	require.NoError(t, lb.Client().SetServerState(context.Background(), haproxytest.Server(t, "web/web02"), "drain"))
+	lb.EventuallyState("web/web02", "drain")
+	r := plugin(t, nil, "check", "web.survives(1)", lb.Unix.String())
+	require.Equal(t, "CRITICAL", r.status)
+	require.Contains(t, r.text, "false (web/web02 is DRAIN, web/spare1 is MAINT")
+	require.Contains(t, r.text, "and 16 more")
+}
+
 // The advice is there only where it helps.
 func TestAllDownOKIsAdvisedOnlyWhereItMakesAYes(t *testing.T) {
 	t.Parallel()

@@ -387,7 +387,7 @@ func (s *setting) round(ctx context.Context) {
 	}
 	refusal := (*haproxysock.CommandError)(nil)
 	for _, at := range s.servers {
-		if at.final || gaveUp(ctx, err) && at.looked && at.err == nil {
+		if at.final || gaveUp(ctx, err) && (at.looked || at.err != nil) {
 			continue // what was seen last stands
 		}
 		at.err, at.final = err, errors.As(err, &refusal)
