@@ -55,9 +55,15 @@ const wanted = "want http://host/path or https://host/path, with user:password a
 // and "%" are written %2F, %3F, %23, %40 and %25. Errors do not show the password.
 func New(address string) (*Page, error) {
 	u, err := url.Parse(address)
+	shown := Redact(address)
 	switch {
 	case err != nil && strings.Contains(address, "@"): // it may tell the password
 		err = errors.New(`it is no URL; "/", "?", "#", "@" and "%" in user and password are written %2F, %3F, %23, %40 and %25`)
+	case err != nil && strings.Contains(err.Error(), "invalid port"): // a password, if the "@" and the host were forgotten
+		scheme, rest, _ := strings.Cut(address, "://")
+		host, _, _ := strings.Cut(rest, ":")
+		shown = scheme + "://" + host + ":xxxxx"
+		err = errors.New("its port is no number")
 	case err != nil:
 		if inner := (*url.Error)(nil); errors.As(err, &inner) {
 			err = inner.Err // without the address once more
@@ -72,7 +78,7 @@ func New(address string) (*Page, error) {
 		err = errors.New("the page is asked for CSV, want it without ;json and ;typed")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("address %q: %w, %s", Redact(address), err, wanted)
+		return nil, fmt.Errorf("address %q: %w, %s", shown, err, wanted)
 	}
 	p := &Page{}
 	if u.User != nil {

@@ -34,7 +34,7 @@ func TestNewRefuses(t *testing.T) {
 		{"scheme", "ftp://lb1/stats", `scheme "ftp" is not known`},
 		{"no host", "http:///stats", "it has no host"},
 		{"only a port", "http://:8404/stats", "it has no host"},
-		{"port", "http://lb1:none/stats", `invalid port ":none" after host`},
+		{"port", "http://lb1:none/stats", `address "http://lb1:xxxxx": its port is no number`},
 		{"JSON", "http://lb1/stats;json", "want it without ;json"},
 		{"password with a slash", "http://ops:se/cret@lb1/stats", `address "http://ops:xxxxx@lb1/stats": it is no URL`},
 		{"digits and a slash", "http://ops:12/cret@lb1/stats", `there is an "@" behind the host`},

@@ -217,6 +217,10 @@ func TestCheckShowsNoPassword(t *testing.T) {
 		{"check", "web.up", "-w", "x", "https://admin:s3cret@lb/stats"},
 		{"check", "web.up", "--insecure=http://admin:s3cret@lb/stats"},
 		{"check", "web.up", "admin:s3cret@lb:80"},
+		{"check", "web.up", "http://admin:s3cret"},
+		{"check", "web.up", "-m", "http://admin:s3cret,x@lb/stats"},
+		{"check", "web.up", "-m", "http://admin:x,y,s3cret@lb/stats"},
+		{"check", "web.up", "-m", "http://admin:12,s3cret@lb/stats"},
 	} {
 		r := plugin(t, nil, args...)
 		require.Equal(t, "UNKNOWN", r.status)

@@ -53,6 +53,9 @@ func parseMembers(urls []string, o memberOptions) ([]member, error) {
 	if err != nil {
 		return nil, err
 	}
+	if hasComma(urls) {
+		return nil, errors.New("an address has a comma in its user or password, which ends an address there, want it written %2C")
+	}
 	var members []member
 	seen := map[string]bool{}
 	for _, text := range urls {
@@ -70,6 +73,22 @@ func parseMembers(urls []string, o memberOptions) ([]member, error) {
 		members = append(members, m)
 	}
 	return members, nil
+}
+
+// hasComma finds a page whose user or password had a comma, where -m and the
+// environment begin the next address. To quote what came of it would tell the
+// password.
+func hasComma(urls []string) bool {
+	inside := false
+	for _, text := range urls {
+		switch _, err := haproxysock.ParseAddr(text); {
+		case strings.Contains(text, "://"):
+			inside = isPage(text) && !strings.Contains(text, "@")
+		case inside && strings.Contains(text, "@") && err != nil:
+			return true
+		}
+	}
+	return false
 }
 
 func parseMember(text string, o memberOptions) (member, error) {
