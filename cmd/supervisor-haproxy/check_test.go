@@ -86,6 +86,7 @@ func TestCheckIsANagiosPlugin(t *testing.T) {
 		{[]string{"web.up", "--unreachable", "maybe"}, "UNKNOWN", "unreachable"},
 		{[]string{"web.up", "-t", "soon"}, "UNKNOWN", "timeout"},
 		{[]string{"web.up", "-t", "0"}, "UNKNOWN", "timeout is 0s"},
+		{[]string{"web.up", "-m", "x.csv", "y.csv", "-w", "3:"}, "UNKNOWN", "arguments stand together"},
 		{[]string{"web.up", "here|there"}, "UNKNOWN", "here¦there"},
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {

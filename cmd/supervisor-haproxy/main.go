@@ -72,6 +72,9 @@ func main() {
 		k.Exit = func(int) { os.Exit(int(stateUnknown)) } // --help and --version, as the guidelines have it
 	}
 	parsed, err := k.Parse(os.Args[1:])
+	if err != nil && strings.HasPrefix(err.Error(), "unexpected argument ") {
+		err = fmt.Errorf("%w: arguments stand together, with no flag between them; members may also be named by -m", err)
+	}
 	if err != nil && isCheck(os.Args[1:]) {
 		endCheck(pluginResult{state: stateUnknown, text: briefly(err)})
 	}
