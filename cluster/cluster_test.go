@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -61,23 +60,12 @@ func newProxy(t testing.TB, addr haproxysock.Addr) *proxy {
 	p := &proxy{addr: haproxytest.Addr(t, "unix://"+dir+"/p.sock")}
 	l, err := net.Listen("unix", p.addr.Address)
 	require.NoError(t, err)
-	var all sync.WaitGroup
-	t.Cleanup(func() {
-		l.Close()
-		all.Wait()
-	})
-	all.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			n := p.connections.Add(1)
-			if before := p.before.Load(); before != nil {
-				(*before)(n)
-			}
-			all.Go(func() { p.pass(conn, addr) })
+	haproxytest.Serve(t, l, func(conn net.Conn) {
+		n := p.connections.Add(1)
+		if before := p.before.Load(); before != nil {
+			(*before)(n)
 		}
+		p.pass(conn, addr)
 	})
 	return p
 }

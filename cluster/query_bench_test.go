@@ -110,28 +110,15 @@ func newStandIn(t testing.TB, path string, replies map[string][]byte) *standIn {
 	t.Helper()
 	l, err := net.Listen("unix", path)
 	require.NoError(t, err)
-	var all sync.WaitGroup
-	t.Cleanup(func() {
-		l.Close()
-		all.Wait()
-	})
-	all.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
+	haproxytest.Serve(t, l, func(conn net.Conn) {
+		defer conn.Close()
+		line, _ := bufio.NewReaderSize(conn, 256).ReadString('\n')
+		for command := range strings.SplitSeq(strings.TrimSpace(line), ";") {
+			reply, ok := replies[command]
+			if !ok {
+				reply = []byte("No such proxy.\n\n")
 			}
-			all.Go(func() {
-				defer conn.Close()
-				line, _ := bufio.NewReaderSize(conn, 256).ReadString('\n')
-				for command := range strings.SplitSeq(strings.TrimSpace(line), ";") {
-					reply, ok := replies[command]
-					if !ok {
-						reply = []byte("No such proxy.\n\n")
-					}
-					conn.Write(reply)
-				}
-			})
+			conn.Write(reply)
 		}
 	})
 	return &standIn{client: &haproxysock.Client{Addr: haproxytest.Addr(t, "unix://"+path)}, replies: replies}

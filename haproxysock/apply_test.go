@@ -32,34 +32,21 @@ func newRelay(t *testing.T, to haproxysock.Addr, before func(n int)) *relay {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	r := &relay{addr: haproxytest.Addr(t, l.Addr().String())}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer conn.Close()
-				line, _ := bufio.NewReader(conn).ReadString('\n')
-				r.mu.Lock()
-				r.lines = append(r.lines, line)
-				n := len(r.lines)
-				r.mu.Unlock()
-				before(n)
-				haproxy, err := net.Dial(to.Network, to.Address)
-				if err != nil {
-					return
-				}
-				defer haproxy.Close()
-				io.WriteString(haproxy, line)
-				io.Copy(conn, haproxy)
-			})
+	haproxytest.Serve(t, l, func(conn net.Conn) {
+		defer conn.Close()
+		line, _ := bufio.NewReader(conn).ReadString('\n')
+		r.mu.Lock()
+		r.lines = append(r.lines, line)
+		n := len(r.lines)
+		r.mu.Unlock()
+		before(n)
+		haproxy, err := net.Dial(to.Network, to.Address)
+		if err != nil {
+			return
 		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		wg.Wait()
+		defer haproxy.Close()
+		io.WriteString(haproxy, line)
+		io.Copy(conn, haproxy)
 	})
 	return r
 }

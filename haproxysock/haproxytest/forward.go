@@ -3,6 +3,7 @@ package haproxytest
 import (
 	"io"
 	"net"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,17 +16,28 @@ func Forward(t testing.TB, socket string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	t.Cleanup(func() { l.Close() })
-	go func() {
+	Serve(t, l, func(client net.Conn) { pass(client, socket) })
+	return l.Addr().String()
+}
+
+// Serve has handle deal with each connection that comes, and close it, until the
+// test ends; that waits for all of them.
+func Serve(t testing.TB, l net.Listener, handle func(net.Conn)) {
+	t.Helper()
+	var all sync.WaitGroup
+	t.Cleanup(func() {
+		l.Close()
+		all.Wait()
+	})
+	all.Go(func() {
 		for {
-			client, err := l.Accept()
+			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go pass(client, socket)
+			all.Go(func() { handle(conn) })
 		}
-	}()
-	return l.Addr().String()
+	})
 }
 
 func pass(client net.Conn, socket string) {
