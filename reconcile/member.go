@@ -230,7 +230,7 @@ func (m *member) leave(cause error) {
 	if m.err != nil {
 		cause = m.err
 	}
-	m.note(slog.LevelError, "member is away: nobody waits for it until it answers again", "err", cause)
+	m.note(slog.LevelWarn, "member is away: nobody waits for it until it answers again", "err", cause)
 	for _, e := range m.entries {
 		e.release(cause)
 	}
